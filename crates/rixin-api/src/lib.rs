@@ -1,0 +1,1 @@
+//! The gateway: OpenAI-compatible and native routes, authentication, metrics, console files.

@@ -1,0 +1,1 @@
+//! Ids, languages, faults, settings, progress and cancellation that every other crate shares.

@@ -1,0 +1,1 @@
+//! The chat engine over llama.cpp: batching, prefix cache, sampling, templates, tools, grammars.

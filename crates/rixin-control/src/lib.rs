@@ -1,0 +1,1 @@
+//! Replicas and downloads under supervision: planner, routing, keep-alive, external engines.

@@ -1,0 +1,1 @@
+//! The model registry: manifests, file formats, sources, downloads, licences, the catalogue.

@@ -1,0 +1,1 @@
+//! A replica process: one engine behind the OpenAI protocol on a unix socket.

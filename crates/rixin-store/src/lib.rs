@@ -1,0 +1,1 @@
+//! Metadata of the suite in SQLite: tenants, keys, conversations, external replicas, usage.
