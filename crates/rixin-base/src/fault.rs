@@ -229,7 +229,11 @@ impl Fault {
 
     /// One line of JSON, for a pipe between our own processes.
     pub fn to_line(&self) -> String {
-        let wire = Wire { code: self.code.as_str().into(), message: self.message.clone(), param: self.param.clone() };
+        let wire = Wire {
+            code: self.code.as_str().into(),
+            message: self.message.clone(),
+            param: self.param.clone(),
+        };
         serde_json::to_string(&wire).unwrap_or_default()
     }
 
@@ -243,7 +247,12 @@ impl Fault {
 
 impl<E: Explain> From<E> for Fault {
     fn from(error: E) -> Self {
-        Self { code: error.code(), message: error.message(), param: error.param(), retry_after: error.retry_after() }
+        Self {
+            code: error.code(),
+            message: error.message(),
+            param: error.param(),
+            retry_after: error.retry_after(),
+        }
     }
 }
 

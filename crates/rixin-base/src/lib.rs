@@ -13,7 +13,9 @@ mod units;
 
 pub use cancel::Cancel;
 pub use fault::{Code, Explain, Fault, Kind};
-pub use ids::{ConversationId, ExternalId, IdError, KeyId, MessageId, ModelId, PullId, ReplicaId, RequestId, TenantId};
+pub use ids::{
+    ConversationId, ExternalId, IdError, KeyId, MessageId, ModelId, PullId, ReplicaId, RequestId, TenantId,
+};
 pub use lang::{Lang, Message};
 pub use progress::{Progress, ProgressEvent, Unit};
 pub use settings::{Origin, Resolved, Secret, Setting, Settings, SettingsError, Size};

@@ -385,9 +385,10 @@ impl Settings {
         text: &str,
         given: &mut BTreeMap<&'static str, (String, Origin)>,
     ) -> Result<(), SettingsError> {
-        let table: toml::Table = text
-            .parse()
-            .map_err(|e: toml::de::Error| SettingsError::Syntax { path: path.into(), why: e.message().to_owned() })?;
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| SettingsError::Syntax {
+            path: path.into(),
+            why: e.message().to_owned(),
+        })?;
         for (key, value) in table {
             let Some((name, ..)) = Self::TABLE.iter().find(|(name, ..)| *name == key) else {
                 return Err(SettingsError::Unknown { path: path.into(), near: nearest(&key), key });
@@ -400,7 +401,10 @@ impl Settings {
                     return Err(SettingsError::Value {
                         name,
                         origin: Origin::File,
-                        why: format!("{} where a text, a whole number or true/false is needed", other.type_str()),
+                        why: format!(
+                            "{} where a text, a whole number or true/false is needed",
+                            other.type_str()
+                        ),
                     });
                 }
             };
@@ -464,7 +468,10 @@ mod tests {
         assert!(error.to_string().contains("\"listen\""), "{error}");
         std::fs::write(&path, "listen = \"x\"").expect("write");
         let error = Settings::load(&[], Some(path), &|_| None).expect_err("bad value");
-        assert!(error.to_string().contains("listen") && error.to_string().contains("127.0.0.1:8460"), "{error}");
+        assert!(
+            error.to_string().contains("listen") && error.to_string().contains("127.0.0.1:8460"),
+            "{error}"
+        );
     }
 
     #[test]

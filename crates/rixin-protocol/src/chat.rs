@@ -109,9 +109,11 @@ impl SamplingFields {
     pub fn check(&self) -> Result<(), Fault> {
         fn within(name: &str, value: Option<f32>, low: f32, high: f32) -> Result<(), Fault> {
             match value {
-                Some(v) if !(low..=high).contains(&v) => {
-                    Err(out_of_range(name, &format!("{v} is not from {low} to {high}"), &format!("{v} 不在 {low} 到 {high} 之间")))
-                }
+                Some(v) if !(low..=high).contains(&v) => Err(out_of_range(
+                    name,
+                    &format!("{v} is not from {low} to {high}"),
+                    &format!("{v} 不在 {low} 到 {high} 之间"),
+                )),
                 _ => Ok(()),
             }
         }
@@ -158,7 +160,11 @@ impl Stop {
     pub fn check(&self) -> Result<(), Fault> {
         let list = self.list();
         if list.len() > 16 || list.iter().any(|text| text.is_empty() || text.len() > 1000) {
-            return Err(out_of_range("stop", "at most 16 texts of 1 to 1000 bytes", "最多 16 个，每个 1 到 1000 字节"));
+            return Err(out_of_range(
+                "stop",
+                "at most 16 texts of 1 to 1000 bytes",
+                "最多 16 个，每个 1 到 1000 字节",
+            ));
         }
         Ok(())
     }
@@ -435,7 +441,11 @@ impl ChatRequest {
             return Err(out_of_range("top_logprobs", "at most 20", "最多 20"));
         }
         if self.top_logprobs.is_some() && self.logprobs != Some(true) {
-            return Err(out_of_range("top_logprobs", "it needs \"logprobs\": true", "需要同时设置 \"logprobs\": true"));
+            return Err(out_of_range(
+                "top_logprobs",
+                "it needs \"logprobs\": true",
+                "需要同时设置 \"logprobs\": true",
+            ));
         }
         for (i, tool) in self.tools.iter().flatten().enumerate() {
             let name = &tool.function.name;
@@ -452,11 +462,19 @@ impl ChatRequest {
         if let Some(ToolChoice::Function(choice)) = &self.tool_choice {
             let known = self.tools.iter().flatten().any(|tool| tool.function.name == choice.function.name);
             if !known {
-                return Err(out_of_range("tool_choice", "it names a function that is not in 'tools'", "指定的函数不在 'tools' 中"));
+                return Err(out_of_range(
+                    "tool_choice",
+                    "it names a function that is not in 'tools'",
+                    "指定的函数不在 'tools' 中",
+                ));
             }
         }
         if self.grammar.is_some() && !matches!(self.response_format, None | Some(ResponseFormat::Text)) {
-            return Err(out_of_range("grammar", "it excludes 'response_format'", "不能与 'response_format' 同用"));
+            return Err(out_of_range(
+                "grammar",
+                "it excludes 'response_format'",
+                "不能与 'response_format' 同用",
+            ));
         }
         Ok(())
     }

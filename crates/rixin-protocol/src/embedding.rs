@@ -37,7 +37,11 @@ impl EmbeddingRequest {
             Prompt::TokenLists(lists) => (lists.len(), lists.iter().any(Vec::is_empty)),
         };
         if !(1..=2048).contains(&count) || empty {
-            return Err(out_of_range("input", "1 to 2048 inputs, none of them empty", "1 到 2048 个，且不能为空"));
+            return Err(out_of_range(
+                "input",
+                "1 to 2048 inputs, none of them empty",
+                "1 到 2048 个，且不能为空",
+            ));
         }
         if self.dimensions == Some(0) {
             return Err(out_of_range("dimensions", "at least 1", "至少为 1"));

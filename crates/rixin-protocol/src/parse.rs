@@ -17,7 +17,15 @@ pub fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
         ));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| fault(&error))?;
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let fault = fault(&error);
+        match (fault.code, &fault.param) {
+            (Code::InvalidValue, None) => {
+                culprit::<T>(bytes, &fault).map_or(fault, |field| name_field(&error, field))
+            }
+            _ => fault,
+        }
+    })?;
     json.end().map_err(|error| syntax(&error))?;
     Ok(value)
 }
@@ -30,14 +38,50 @@ fn syntax(error: &serde_json::Error) -> Fault {
     )
 }
 
+/// serde loses the path of a field inside a flattened struct. This finds it again: the top-level field without which the
+/// error goes away. Only for bodies of a size at which trying each field is cheap.
+fn culprit<T: DeserializeOwned>(bytes: &[u8], fault: &Fault) -> Option<String> {
+    const MAX_BYTES: usize = 256 << 10;
+    const MAX_FIELDS: usize = 64;
+    if bytes.len() > MAX_BYTES {
+        return None;
+    }
+    let all: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).ok()?;
+    if all.len() > MAX_FIELDS {
+        return None;
+    }
+    all.keys().find_map(|key| {
+        let mut rest = all.clone();
+        rest.remove(key);
+        let gone = match serde_json::from_value::<T>(rest.into()) {
+            Ok(_) => true,
+            Err(error) => {
+                !fault.message.en.ends_with(&why(&error)) && !error.to_string().starts_with("missing field")
+            }
+        };
+        gone.then(|| key.clone())
+    })
+}
+
+fn name_field(error: &serde_path_to_error::Error<serde_json::Error>, field: String) -> Fault {
+    let why = why(error.inner());
+    Fault::new(Code::InvalidValue, format!("'{field}' is wrong: {why}"), format!("'{field}' 有误：{why}"))
+        .with_param(field)
+}
+
+/// serde_json's sentence without its "at line ...".
+fn why(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
 fn fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Fault {
     let inner = error.inner();
     if !inner.is_data() {
         return syntax(inner);
     }
     let path = error.path().to_string();
-    let text = inner.to_string();
-    let why = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    let why = why(inner);
     if let Some(field) = why.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         let param = if path == "." { field.to_owned() } else { format!("{path}.{field}") };
         return Fault::new(
@@ -57,7 +101,8 @@ fn fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Fault {
 
 /// A fault about a value out of range.
 pub fn out_of_range(param: &str, en: &str, zh: &str) -> Fault {
-    Fault::new(Code::InvalidValue, format!("'{param}' is wrong: {en}"), format!("'{param}' 有误：{zh}")).with_param(param)
+    Fault::new(Code::InvalidValue, format!("'{param}' is wrong: {en}"), format!("'{param}' 有误：{zh}"))
+        .with_param(param)
 }
 
 #[cfg(test)]
@@ -67,7 +112,9 @@ mod tests {
 
     #[test]
     fn errors_name_the_field() {
-        let bad = body::<ChatRequest>(br#"{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":"hot"}"#);
+        let bad = body::<ChatRequest>(
+            br#"{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":"hot"}"#,
+        );
         assert_eq!(bad.expect_err("type").param.as_deref(), Some("temperature"));
         let bad = body::<ChatRequest>(br#"{"model":"m"}"#).expect_err("missing");
         assert_eq!((bad.code, bad.param.as_deref()), (Code::MissingField, Some("messages")));
