@@ -29,7 +29,7 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
     ("rixin-replica", &["sqlx", "reqwest", "rixin-store", "rixin-models"], "a replica knows one file and one socket"),
     ("rixin-models", &["axum", "rixin-store", "llama-cpp-2"], "the registry knows no tenants and no engine"),
     ("rixin-store", &["axum", "reqwest", "rixin-models"], "the store keeps rows and knows no routes"),
-    ("rixin-protocol", &["tokio", "axum", "hyper"], "wire types know no sockets"),
+    ("rixin-protocol", &["axum", "hyper", "reqwest"], "wire types know no sockets"),
     ("rixin-base", &["hyper", "sqlx", "serde_yaml"], "the base knows nothing above it"),
 ];
 
