@@ -188,3 +188,30 @@ async fn lock(data_dir: &Path) -> Result<std::fs::File, Error> {
         .await
         .map_err(|error| Error::Database { path: data_dir.to_path_buf(), why: error.to_string() })?
 }
+
+#[cfg(test)]
+mod tests {
+    use rixin_base::{Code, Explain as _};
+
+    use crate::{Error, MessageRole, NewConversation, NewMessage, Store};
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_nothing_stored_is_lost() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let store = Store::open(dir.path()).await.expect("opens");
+        let scope = store.operator().default_scope().await.expect("scope");
+        let new = NewConversation { title: Some("kept".into()), model: "m".into(), ..NewConversation::default() };
+        let id = store.create_conversation(&scope, new).await.expect("made").id;
+        // SQLite reports a database that has reached its greatest size exactly as it reports a full disk.
+        sqlx::query("PRAGMA max_page_count = 60").execute(&store.inner.writer).await.expect("limited");
+        let content = "字".repeat(400_000);
+        let message =
+            NewMessage { parent_id: None, role: MessageRole::User, content, model: None, usage: None, finish_reason: None };
+        let error = store.add_message(&scope, id, message).await.expect_err("full");
+        assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+        assert_eq!(error.code(), Code::DiskFull);
+        assert_eq!(store.conversation(&scope, id).await.expect("there").title, "kept");
+        assert!(store.messages(&scope, id).await.expect("list").is_empty());
+        store.check().await.expect("sound");
+    }
+}
