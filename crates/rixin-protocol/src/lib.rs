@@ -3,6 +3,7 @@
 //! Takes bytes of requests, replies and streams; gives types whose fields have been checked for type and range, and back.
 //! It does not know sockets, models, tenants or engines: gateway, replica and command line share it.
 
+pub mod anthropic;
 pub mod chat;
 pub mod completion;
 pub mod embedding;
@@ -10,6 +11,7 @@ pub mod error;
 pub mod model;
 pub mod parse;
 pub mod replica;
+pub mod responses;
 pub mod sse;
 pub mod usage;
 

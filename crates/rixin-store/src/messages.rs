@@ -13,6 +13,7 @@ use crate::{
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ConversationRole)]
 pub enum MessageRole {
     /// Instructions.
     System,
@@ -53,6 +54,7 @@ pub struct MessageUsage {
 
 /// A message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ConversationMessage)]
 pub struct Message {
     /// Its id.
     #[schema(value_type = String)]
@@ -80,6 +82,7 @@ pub struct Message {
 
 /// What is needed to add one.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = NewConversationMessage)]
 pub struct NewMessage {
     /// The message that it follows.
     #[serde(default)]

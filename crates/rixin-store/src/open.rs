@@ -200,13 +200,20 @@ mod tests {
         let dir = tempfile::tempdir().expect("temp dir");
         let store = Store::open(dir.path()).await.expect("opens");
         let scope = store.operator().default_scope().await.expect("scope");
-        let new = NewConversation { title: Some("kept".into()), model: "m".into(), ..NewConversation::default() };
+        let new =
+            NewConversation { title: Some("kept".into()), model: "m".into(), ..NewConversation::default() };
         let id = store.create_conversation(&scope, new).await.expect("made").id;
         // SQLite reports a database that has reached its greatest size exactly as it reports a full disk.
         sqlx::query("PRAGMA max_page_count = 60").execute(&store.inner.writer).await.expect("limited");
         let content = "字".repeat(400_000);
-        let message =
-            NewMessage { parent_id: None, role: MessageRole::User, content, model: None, usage: None, finish_reason: None };
+        let message = NewMessage {
+            parent_id: None,
+            role: MessageRole::User,
+            content,
+            model: None,
+            usage: None,
+            finish_reason: None,
+        };
         let error = store.add_message(&scope, id, message).await.expect_err("full");
         assert!(matches!(error, Error::DiskFull { .. }), "{error}");
         assert_eq!(error.code(), Code::DiskFull);

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = KeyRole)]
 pub enum Role {
     /// Everything in its tenant, and the machine's models, replicas and engines.
     Admin,

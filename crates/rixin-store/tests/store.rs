@@ -2,8 +2,8 @@
 
 use rixin_base::{Code, Explain, Lang};
 use rixin_store::{
-    ConversationPatch, ConversationQuery, Error, MessageRole, MessageUsage, NewConversation, NewExternal, NewMessage,
-    NewResponse, Role, Store, TenantScope, UsageRecord,
+    ConversationPatch, ConversationQuery, Error, MessageRole, MessageUsage, NewConversation, NewExternal,
+    NewMessage, NewResponse, Role, Store, TenantScope, UsageRecord,
 };
 
 async fn open(dir: &tempfile::TempDir) -> Store {
@@ -73,7 +73,10 @@ async fn a_revocation_by_another_process_takes_effect() {
     let key = command.create_key(&scope, "小李", Role::Member).await.expect("created");
     assert!(server.authenticate(&key.secret).await.expect("works").is_some());
     command.revoke_key(&scope, key.key.id).await.expect("revoked");
-    assert!(command.authenticate(&key.secret).await.expect("works").is_none(), "at once where it was revoked");
+    assert!(
+        command.authenticate(&key.secret).await.expect("works").is_none(),
+        "at once where it was revoked"
+    );
     let started = std::time::Instant::now();
     while server.authenticate(&key.secret).await.expect("works").is_some() {
         assert!(started.elapsed().as_millis() < 1500, "the server still takes the key");
@@ -109,7 +112,10 @@ async fn nothing_of_another_tenant_or_key_can_be_named() {
     let other = scope_of(&store, &other.secret).await;
 
     let conversation = store.create_conversation(&ours, about("secret plan")).await.expect("made");
-    store.add_message(&ours, conversation.id, said(None, MessageRole::User, "the secret")).await.expect("added");
+    store
+        .add_message(&ours, conversation.id, said(None, MessageRole::User, "the secret"))
+        .await
+        .expect("added");
     store
         .put_response(
             &ours,
@@ -120,8 +126,12 @@ async fn nothing_of_another_tenant_or_key_can_be_named() {
     for stranger in [other, colleague] {
         assert!(matches!(store.conversation(&stranger, conversation.id).await, Err(Error::NotFound { .. })));
         assert!(matches!(store.messages(&stranger, conversation.id).await, Err(Error::NotFound { .. })));
-        assert!(matches!(store.delete_conversation(&stranger, conversation.id).await, Err(Error::NotFound { .. })));
-        let patched = store.update_conversation(&stranger, conversation.id, ConversationPatch::default()).await;
+        assert!(matches!(
+            store.delete_conversation(&stranger, conversation.id).await,
+            Err(Error::NotFound { .. })
+        ));
+        let patched =
+            store.update_conversation(&stranger, conversation.id, ConversationPatch::default()).await;
         assert!(matches!(patched, Err(Error::NotFound { .. })));
         let added = store.add_message(&stranger, conversation.id, said(None, MessageRole::User, "x")).await;
         assert!(matches!(added, Err(Error::NotFound { .. })));
@@ -139,7 +149,10 @@ async fn messages_make_a_tree_and_the_branch_is_exported() {
     let dir = folder();
     let store = open(&dir).await;
     let scope = scope_of(&store, &store.first_key().await.expect("works").expect("first").secret).await;
-    let new = NewConversation { model: "m".into(), system: Some("简短回答".into()), ..NewConversation::default() };
+    let new =
+        NewConversation {
+            model: "m".into(), system: Some("简短回答".into()), ..NewConversation::default()
+        };
     let id = store.create_conversation(&scope, new).await.expect("made").id;
     let question = store.add_message(&scope, id, said(None, MessageRole::User, "你好")).await.expect("added");
     let answer = NewMessage {
@@ -147,8 +160,10 @@ async fn messages_make_a_tree_and_the_branch_is_exported() {
         ..said(Some(question.id), MessageRole::Assistant, "您好！")
     };
     let first = store.add_message(&scope, id, answer).await.expect("added");
-    let second =
-        store.add_message(&scope, id, said(Some(question.id), MessageRole::Assistant, "Hello")).await.expect("added");
+    let second = store
+        .add_message(&scope, id, said(Some(question.id), MessageRole::Assistant, "Hello"))
+        .await
+        .expect("added");
     let conversation = store.conversation(&scope, id).await.expect("there");
     assert_eq!((conversation.title.as_str(), conversation.head_id), ("你好", Some(second.id)));
     let messages = store.messages(&scope, id).await.expect("list");
@@ -156,7 +171,11 @@ async fn messages_make_a_tree_and_the_branch_is_exported() {
     assert_eq!(messages[1].usage, Some(MessageUsage { prompt_tokens: 3, completion_tokens: 5 }));
     let text = rixin_store::markdown(&conversation, &messages, Lang::Zh);
     assert!(text.contains("简短回答") && text.contains("Hello") && !text.contains("您好！"), "{text}");
-    let patch = ConversationPatch { head_id: Some(Some(first.id)), system: Some(None), ..ConversationPatch::default() };
+    let patch = ConversationPatch {
+        head_id: Some(Some(first.id)),
+        system: Some(None),
+        ..ConversationPatch::default()
+    };
     let conversation = store.update_conversation(&scope, id, patch).await.expect("patched");
     let text = rixin_store::markdown(&conversation, &messages, Lang::En);
     assert!(text.contains("您好！") && !text.contains("Hello") && !text.contains("简短回答"), "{text}");
@@ -174,7 +193,9 @@ async fn a_long_chain_is_deleted_with_its_index() {
     let id = store.create_conversation(&scope, about("chain")).await.expect("made").id;
     let mut parent = None;
     for _ in 0..1200 {
-        parent = Some(store.add_message(&scope, id, said(parent, MessageRole::User, "needle")).await.expect("added").id);
+        parent = Some(
+            store.add_message(&scope, id, said(parent, MessageRole::User, "needle")).await.expect("added").id,
+        );
     }
     store.delete_conversation(&scope, id).await.expect("deleted");
     assert!(store.conversations(&scope, &search("needle")).await.expect("list").items.is_empty());
@@ -236,7 +257,10 @@ async fn pages_cover_everything_once() {
     }
     assert_eq!(seen, ["6", "5", "4", "3", "2", "1", "0"]);
     let bad = ConversationQuery { after: Some("x".into()), ..ConversationQuery::default() };
-    assert_eq!(store.conversations(&scope, &bad).await.expect_err("no cursor").param().as_deref(), Some("after"));
+    assert_eq!(
+        store.conversations(&scope, &bad).await.expect_err("no cursor").param().as_deref(),
+        Some("after")
+    );
 }
 
 #[tokio::test]
@@ -297,7 +321,10 @@ async fn responses_chain_oldest_first_and_a_gap_is_named() {
         store.put_response(&scope, new).await.expect("stored");
     }
     let ids = |chain: Vec<rixin_store::StoredResponse>| chain.into_iter().map(|r| r.id).collect::<Vec<_>>();
-    assert_eq!(ids(store.response_chain(&scope, "resp_c").await.expect("chain")), ["resp_a", "resp_b", "resp_c"]);
+    assert_eq!(
+        ids(store.response_chain(&scope, "resp_c").await.expect("chain")),
+        ["resp_a", "resp_b", "resp_c"]
+    );
     store.delete_response(&scope, "resp_a").await.expect("deleted");
     let error = store.response_chain(&scope, "resp_c").await.expect_err("gap");
     assert!(error.to_string().contains("resp_a"), "{error}");
