@@ -90,6 +90,14 @@ pub enum Error {
         /// What the last check said.
         why: Message,
     },
+    /// An external engine answered with something that can't be passed on.
+    #[error("the external engine {name:?} can't be used: {}", .why.en)]
+    BadUpstream {
+        /// The engine's name.
+        name: String,
+        /// What it did.
+        why: Message,
+    },
     /// Outbound connections are off.
     #[error(
         "{url} is not on this machine and outbound connections are switched off: unset RIXIN_OFFLINE to allow them"
@@ -212,6 +220,7 @@ impl Explain for Error {
             Error::Stopped { .. } | Error::ReplicaLost { .. } | Error::ExternalDown { .. } => {
                 Code::ReplicaLost
             }
+            Error::BadUpstream { .. } => Code::BadUpstream,
             Error::Offline { .. } => Code::Offline,
             Error::BadUrl { .. } | Error::Invalid { .. } => Code::InvalidValue,
             Error::NotFound { .. } => Code::NotFound,
@@ -255,6 +264,7 @@ impl Explain for Error {
             Error::ExternalDown { name, why } => {
                 format!("外部引擎 {name:?} 无法使用：{}；请检查其地址以及是否在运行", why.zh)
             }
+            Error::BadUpstream { name, why } => format!("外部引擎 {name:?} 无法使用：{}", why.zh),
             Error::Offline { url } => {
                 format!("{url} 不在本机，而对外连接已关闭：如需允许，请取消 RIXIN_OFFLINE 设置")
             }
