@@ -9,7 +9,7 @@ use rixin_base::ModelId;
 
 use super::{PullRequest, target::Resolved};
 use crate::{
-    Acceptance, Described, Error, FilePath, Manifest, ModelFile, ModelKind, Origin, Result, Stage,
+    Acceptance, Described, Error, FilePath, Licence, Manifest, ModelFile, ModelKind, Origin, Result, Stage,
     describe_file, download::Fetched, formats::detect, source::choose::is_pickle,
 };
 
@@ -18,6 +18,7 @@ pub(super) async fn make(
     resolved: &Resolved,
     id: ModelId,
     request: &PullRequest,
+    said: Option<&Licence>,
     stage: &Stage,
     fetched: Vec<Fetched>,
 ) -> Result<Manifest> {
@@ -34,11 +35,12 @@ pub(super) async fn make(
     let (main, weights) = crate::registry::blocking(read).await?;
     let entry = resolved.entry.as_ref();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let accepted = request.accept_licence && resolved.uri.is_remote();
-    let licence = resolved.licence().clone();
-    let licence = match weights.licence {
-        Some(own) if !licence.is_known() => own,
-        _ => licence,
+    let accepted = request.accept_licence && (resolved.uri.is_remote() || said.is_some());
+    let licence = match (resolved.licence(), said, weights.licence) {
+        (known, ..) if known.is_known() => known.clone(),
+        (_, Some(said), _) => said.clone(),
+        (_, None, Some(own)) => own,
+        (unknown, None, None) => unknown.clone(),
     };
     let tags = entry.map_or(&plan.tags, |entry| &entry.tags).iter().chain(&weights.tags);
     let mut manifest = Manifest {
