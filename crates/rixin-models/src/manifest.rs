@@ -297,3 +297,83 @@ fn line(field: &str, value: &str, least: usize, most: usize) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GOOD: &str = r#"{"version":1,"id":"a","name":"A","kind":"chat","files":[{"path":"m.gguf","size":4,
+        "sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}],"main":"m.gguf","source":"file:/m.gguf",
+        "licence":{"spdx":"MIT"},"origin":"imported","installed_at":1}"#;
+
+    #[test]
+    fn a_manifest_is_read_back() {
+        let manifest = Manifest::from_json(GOOD.as_bytes()).expect("valid");
+        assert_eq!(manifest.size_bytes(), 4);
+        assert_eq!(Manifest::from_json(&manifest.to_json()).expect("valid"), manifest);
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused() {
+        let file = |path: &str, size: &str| {
+            format!(r#""files":[{{"path":"{path}","size":{size},"sha256":"{}"}}]"#, "0".repeat(64))
+        };
+        let start = GOOD.find("\"files\"").expect("files");
+        let end = GOOD.find(",\"main\"").expect("main");
+        let with_files = |files: &str| format!("{}{files}{}", &GOOD[..start], &GOOD[end..]);
+        let bad = [
+            with_files(&file("../m.gguf", "4")),
+            with_files(&file("/m.gguf", "4")),
+            with_files(&file("m.gguf", "-1")),
+            with_files(&file("m.gguf", "18446744073709551615")),
+            with_files(&file("other.gguf", "4")),
+            with_files("\"files\":[]"),
+            GOOD.replace("e3b0c442", "e3b0c44"),
+            GOOD.replace("e3b0c442", "z3b0c442"),
+            GOOD.replace("\"version\":1", "\"version\":2"),
+            GOOD.replace("\"version\":1", "\"version\":1,\"version\":1"),
+            GOOD.replace("\"id\":\"a\"", "\"id\":\"../a\""),
+            GOOD.replace("\"name\":\"A\"", "\"name\":\"\""),
+            GOOD.replace("\"name\":\"A\"", "\"name\":\"a\\nb\""),
+            GOOD.replace("\"MIT\"", "\"M I T\""),
+            GOOD.replace("\"chat\"", "\"magic\""),
+            GOOD.replace("\"installed_at\":1", "\"installed_at\":1,\"parameters\":0"),
+            format!("[{GOOD}]"),
+            "[".repeat(100_000),
+        ];
+        for json in bad {
+            let error = Manifest::from_json(json.as_bytes()).expect_err(&json);
+            assert!(matches!(error, Error::BadManifest { .. }), "{error}");
+        }
+        let huge = format!("{GOOD}{}", " ".repeat(Manifest::MAX_BYTES));
+        assert!(Manifest::from_json(huge.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn files_are_distinct_and_no_folder_is_a_file() {
+        let mut manifest = Manifest::from_json(GOOD.as_bytes()).expect("valid");
+        manifest.files.push(manifest.files[0].clone());
+        assert!(manifest.check().is_err());
+        manifest.files[1].path = "m.gguf/x".parse().expect("a path");
+        assert!(manifest.check().is_err());
+        manifest.files[1].path = "n/x".parse().expect("a path");
+        assert!(manifest.check().is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Manifest::from_json(&bytes);
+        }
+
+        #[test]
+        fn a_damaged_manifest_is_survived(at in 0usize..300, byte: u8) {
+            let mut json = GOOD.as_bytes().to_vec();
+            json[at] = byte;
+            if let Ok(manifest) = Manifest::from_json(&json) {
+                prop_assert!(manifest.check().is_ok());
+            }
+        }
+    }
+}

@@ -6,6 +6,8 @@ mod layout;
 mod query;
 mod search;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::{
@@ -183,14 +185,17 @@ impl Registry {
     /// [`Error::Exists`], [`Error::BadManifest`], [`Error::BadFile`] for a wrong size, those of the file system. A resumable stage stays.
     pub async fn install(&self, stage: Stage, manifest: Manifest, replace: bool) -> Result<Manifest> {
         let layout = self.0.layout.clone();
-        let (stage, manifest, lock) = blocking(move || {
+        let (stage, manifest, before, lock) = blocking(move || {
             install::prepare(&layout, &stage, &manifest)?;
             let lock = layout.lock()?;
+            let before = layout.models_stamp()?;
             install::place(&layout, &stage, &manifest, replace)?;
-            Ok((stage, manifest, lock))
+            Ok((stage, manifest, before, lock))
         })
         .await?;
-        self.catch_up(&lock).await?;
+        let entry = manifest_stamp(&self.0.layout.manifest(&manifest.id))
+            .map(|stamp| Entry { manifest: manifest.clone(), stamp });
+        self.note(before, entry, None, &lock).await;
         drop(lock);
         blocking(move || stage.discard()).await?;
         Ok(manifest)
@@ -202,14 +207,15 @@ impl Registry {
     /// [`Error::NotInstalled`]; those of the file system.
     pub async fn remove(&self, id: &ModelId) -> Result<Removed> {
         let layout = self.0.layout.clone();
-        let id = id.clone();
-        let (removed, lock) = blocking(move || {
+        let out = id.clone();
+        let (removed, before, lock) = blocking(move || {
             let lock = layout.lock()?;
+            let before = layout.models_stamp()?;
             let stage = Stage::take(&layout, None)?;
-            Ok((install::take_out(&layout, &stage, &id)?, lock))
+            Ok((install::take_out(&layout, &stage, &out)?, before, lock))
         })
         .await?;
-        self.catch_up(&lock).await?;
+        self.note(before, None, Some(id.to_string()), &lock).await;
         Ok(removed)
     }
 
@@ -277,6 +283,28 @@ impl Registry {
                 Ok(false)
             }
             Err(error) => Err(self.index_error(error)),
+        }
+    }
+
+    /// Writes one change to the index: just that where the index knew the models folder as it was `before`, else the whole
+    /// difference. The model has come or gone by now, so a failure is only logged: the next question tries again.
+    async fn note(&self, before: i64, put: Option<Entry>, gone: Option<String>, lock: &Lock) {
+        let one = async {
+            let index = self.0.index.read().await;
+            if index.models_stamp().await.ok() != Some(before) {
+                return Ok::<bool, Error>(false);
+            }
+            let stamp = self.0.layout.models_stamp()?;
+            let (put, gone): (Vec<_>, Vec<_>) = (put.into_iter().collect(), gone.into_iter().collect());
+            index.change(&put, &gone, stamp).await.map_err(|e| self.index_error(e))?;
+            Ok(true)
+        };
+        let done = match one.await {
+            Ok(false) => self.catch_up(lock).await.map(drop),
+            other => other.map(drop),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "the model index will be brought up to date later");
         }
     }
 
