@@ -113,10 +113,7 @@ impl One {
                     let en = "another version at every try";
                     return Err(SourceError::answer(&host, &self.wanted.name, en, "每次都不同的版本"));
                 }
-                Err(Stop::Failed(error)) => {
-                    self.sync(&file, true).await?;
-                    return Err(error);
-                }
+                Err(Stop::Failed(error)) => return Err(self.keep(&file, error).await),
             }
         };
         let mut wanted = self.wanted.clone();
@@ -124,10 +121,7 @@ impl One {
         let checked = verify::check(&wanted, &self.partial, size, progress, &self.cancel).await;
         let fetched = match checked {
             Ok(fetched) => fetched,
-            Err(error @ SourceError::Cancelled) => {
-                self.sync(&file, true).await?;
-                return Err(error);
-            }
+            Err(error @ SourceError::Cancelled) => return Err(self.keep(&file, error).await),
             Err(error) => {
                 // Wrong bytes are of no use to the next try.
                 Journal::remove(&self.partial);
@@ -145,6 +139,14 @@ impl One {
         })
         .await?;
         Ok(fetched)
+    }
+
+    /// Records what is there for the next try; the error of this one is what counts.
+    async fn keep(&self, file: &Arc<File>, error: SourceError) -> SourceError {
+        if let Err(second) = self.sync(file, true).await {
+            tracing::debug!(%second, "the journal could not be written");
+        }
+        error
     }
 
     /// Opens the partial file and waits until no other process has it.

@@ -174,7 +174,7 @@ impl FromStr for SourceUri {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
-        let text = text.trim();
+        let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
         if text.is_empty() || text.len() > MAX_LEN {
             return Err(bad(text, "it is empty or too long", "内容为空或过长", FORMS));
         }
@@ -275,10 +275,11 @@ fn is_version(version: &str) -> bool {
         && version.bytes().all(|b| b.is_ascii_alphanumeric() || b".!+-_".contains(&b))
 }
 
-/// A relative path without empty, `.` or `..` components, backslashes or control characters.
+/// A relative path without empty, `.` or `..` components, backslashes, control characters, or blanks at its ends.
 pub fn is_inner_path(path: &str) -> bool {
     !path.is_empty()
         && path.len() <= 1024
+        && path.trim() == path
         && !path.chars().any(|c| c.is_control() || c == '\\')
         && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
 }
@@ -405,3 +406,7 @@ impl<'de> Deserialize<'de> for SourceUri {
         text.parse().map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+#[path = "uri_tests.rs"]
+mod tests;
