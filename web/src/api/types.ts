@@ -33,7 +33,6 @@ export interface Licence {
   spdx?: string | null;
   name: string;
   url?: string | null;
-  text?: string | null;
 }
 
 export type Tier = string;
@@ -47,6 +46,8 @@ export interface CatalogItem {
   licence: Licence;
   source: string;
   parameters?: number | null;
+  quantisation?: string | null;
+  context_length?: number | null;
   size_bytes?: number | null;
   memory_bytes?: number | null;
   fits?: boolean | null;
@@ -93,13 +94,20 @@ export interface Verification {
 }
 
 export interface PullPreview {
-  id: string;
+  id?: string | null;
   name: string;
   licence: Licence;
+  licence_text: Text;
+  conditions?: Text | null;
   size_bytes?: number | null;
-  files: { path: string; size?: number | null }[];
+  memory_bytes?: number | null;
+  files: { path: string; size?: number | null; sha256?: string | null }[];
   source: string;
+  revision?: string | null;
+  page?: string | null;
+  others?: { target: string; size?: number | null }[];
   fits?: boolean | null;
+  installed: boolean;
 }
 
 export type PullState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';

@@ -30,6 +30,12 @@ export function ChatPage({ id }: { id: string | null }) {
 
   useEffect(() => void session.load(), [session]);
 
+  // The first answer has loaded the model; its mark should say so.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the end of an answer is the event
+  useEffect(() => {
+    if (run === null) models.reload();
+  }, [run]);
+
   const setSetup = (change: Partial<Setup>) => {
     const next = { ...setup, ...change };
     setSetupState(next);

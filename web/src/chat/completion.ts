@@ -56,7 +56,10 @@ export async function* complete({ model, messages, params, signal }: CompletionR
         ended = true;
         yield { kind: 'end', reason: choice.finish_reason };
       }
-      if (chunk.usage) yield { kind: 'usage', usage: chunk.usage };
+      if (chunk.usage) {
+        const { prompt_tokens, completion_tokens } = chunk.usage;
+        yield { kind: 'usage', usage: { prompt_tokens, completion_tokens } };
+      }
     }
   } catch (error) {
     // fetch reports a connection that broke in mid-stream as a TypeError.

@@ -146,23 +146,23 @@ function Card({ item, free, pulling, onPull }: CardProps) {
           </li>
         ))}
       </ul>
-      <dl className="card-facts">
-        {item.parameters ? <dd>{t('models.parameters', { n: parameters(item.parameters) })}</dd> : null}
-        {item.size_bytes ? <dd>{bytes(item.size_bytes, lang)}</dd> : null}
+      <ul className="card-facts">
+        {item.parameters ? <li>{t('models.parameters', { n: parameters(item.parameters) })}</li> : null}
+        {item.size_bytes ? <li>{bytes(item.size_bytes, lang)}</li> : null}
         {item.memory_bytes ? (
-          <dd>
+          <li>
             {free !== undefined
               ? t('models.needs', { need: bytes(item.memory_bytes, lang), free: bytes(free, lang) })
               : t('models.needsOnly', { need: bytes(item.memory_bytes, lang) })}
-          </dd>
+          </li>
         ) : null}
-        <dd>
+        <li>
           {t('models.licence')}: {item.licence.name || item.licence.spdx}
-        </dd>
-        <dd className="mono" title={item.source}>
+        </li>
+        <li className="mono" title={item.source}>
           {item.source}
-        </dd>
-      </dl>
+        </li>
+      </ul>
       {onPull && !item.installed && (
         <footer>
           <Button

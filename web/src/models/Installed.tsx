@@ -126,21 +126,21 @@ export function Installed({ admin }: { admin: boolean }) {
                 </li>
               ))}
             </ul>
-            <dl className="card-facts">
-              {model.parameters ? <dd>{t('models.parameters', { n: parameters(model.parameters) })}</dd> : null}
-              <dd>{bytes(sizeOf(model), lang)}</dd>
+            <ul className="card-facts">
+              {model.parameters ? <li>{t('models.parameters', { n: parameters(model.parameters) })}</li> : null}
+              <li>{bytes(sizeOf(model), lang)}</li>
               {model.context_length ? (
-                <dd>
+                <li>
                   {t('models.context')}: {number(model.context_length, lang)}
-                </dd>
+                </li>
               ) : null}
-              <dd>
+              <li>
                 {t('models.licence')}: {model.licence.name || model.licence.spdx}
-              </dd>
-              <dd className="mono" title={model.source}>
+              </li>
+              <li className="mono" title={model.source}>
                 {model.source}
-              </dd>
-            </dl>
+              </li>
+            </ul>
             <footer>
               {model.kind === 'chat' && model.chat_template && (
                 <Button small look="primary" icon="chat" onClick={() => chatWith(model)}>

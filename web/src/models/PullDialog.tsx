@@ -2,6 +2,7 @@
 
 import { useState } from 'react';
 import { pulls } from '../api/endpoints';
+import type { PullPreview } from '../api/types';
 import { useLang, useT } from '../i18n';
 import { bytes } from '../lib/format';
 import { useResource } from '../lib/resource';
@@ -9,22 +10,28 @@ import { Button } from '../ui/Button';
 import { Dialog, FormDialog } from '../ui/Dialog';
 import { ErrorNote } from '../ui/errors';
 import { Icon } from '../ui/Icon';
+import { Select } from '../ui/parts';
 import { startPull } from './pulls';
 
-export function PullDialog({ target, onClose }: { target: string; onClose: () => void }) {
+const isWeb = (url: string | null | undefined): url is string => /^https?:/i.test(url ?? '');
+
+export function PullDialog({ target: first, onClose }: { target: string; onClose: () => void }) {
   const t = useT();
   const lang = useLang();
+  const [target, setTarget] = useState(first);
   const [accepted, setAccepted] = useState(false);
-  const {
-    data: preview,
-    error,
-    reload,
-    loading,
-  } = useResource(`preview ${target}`, (signal) => pulls.preview(target, signal));
+  const [shown, setShown] = useState<PullPreview | null>(null);
+  const { data, error, reload, loading } = useResource(`preview ${target}`, async (signal) => {
+    const preview = await pulls.preview(target, signal);
+    setShown(preview);
+    return preview;
+  });
+  // While another file is looked up, the last answer stays, so that the dialog does not jump.
+  const preview = data ?? (error === null ? shown : null);
 
   if (!preview) {
     return (
-      <Dialog title={t('models.acceptTitle', { model: target })} onClose={onClose}>
+      <Dialog title={t('models.acceptTitle', { model: first })} onClose={onClose}>
         <div className="dialog-body">
           {error !== null ? (
             <ErrorNote error={error} onRetry={loading ? undefined : () => void reload()} />
@@ -42,32 +49,58 @@ export function PullDialog({ target, onClose }: { target: string; onClose: () =>
       </Dialog>
     );
   }
-  const { licence } = preview;
+  const { licence, others = [] } = preview;
   const name = licence.name || licence.spdx || '?';
+  const fileName = (address: string) => address.split(/[/#]/).pop() ?? address;
   return (
     <FormDialog
-      title={t('models.acceptTitle', { model: preview.name || preview.id })}
+      title={t('models.acceptTitle', { model: preview.name || preview.id || target })}
       submit={t('models.acceptGo')}
-      disabled={!accepted}
+      disabled={!accepted || !data}
       onClose={onClose}
       onSubmit={async () => {
         await startPull(target, true);
         onClose();
       }}
     >
+      {others.length > 0 && (
+        <Select
+          label={t('models.variant')}
+          value={target}
+          onChange={setTarget}
+          choices={[
+            { value: target, label: preview.files.map((file) => file.path).join(', ') },
+            ...others
+              .filter((other) => other.target !== target)
+              .map((other) => ({
+                value: other.target,
+                label: fileName(other.target) + (other.size ? ` · ${bytes(other.size, lang)}` : ''),
+              })),
+          ]}
+        />
+      )}
       <dl className="facts-grid">
         <dt>{t('models.source')}</dt>
-        <dd className="mono">{preview.source}</dd>
+        <dd className="mono">
+          {isWeb(preview.page) ? (
+            <a href={preview.page} target="_blank" rel="noopener noreferrer">
+              {preview.source}
+            </a>
+          ) : (
+            preview.source
+          )}
+        </dd>
         <dt>{t('models.size')}</dt>
         <dd>
           {preview.size_bytes ? `${bytes(preview.size_bytes, lang)} · ` : ''}
           {t('models.fileCount', { n: preview.files.length })}
+          {preview.memory_bytes ? ` · ${t('models.needsOnly', { need: bytes(preview.memory_bytes, lang) })}` : ''}
         </dd>
         <dt>{t('models.licence')}</dt>
         <dd>
-          {name}
+          <strong>{name}</strong>
           {licence.spdx && licence.spdx !== name ? ` (${licence.spdx})` : ''}
-          {licence.url && /^https?:/i.test(licence.url) && (
+          {isWeb(licence.url) && (
             <>
               {' · '}
               <a href={licence.url} target="_blank" rel="noopener noreferrer">
@@ -75,6 +108,8 @@ export function PullDialog({ target, onClose }: { target: string; onClose: () =>
               </a>
             </>
           )}
+          <p>{preview.licence_text[lang]}</p>
+          {preview.conditions && <p>{preview.conditions[lang]}</p>}
         </dd>
       </dl>
       {preview.fits === false && (
@@ -82,13 +117,6 @@ export function PullDialog({ target, onClose }: { target: string; onClose: () =>
           <Icon name="warn" />
           <div className="note-body">{t('models.willNotFit')}</div>
         </div>
-      )}
-      {licence.text && (
-        <details className="licence-text">
-          <summary>{t('models.licenceText')}</summary>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a long text scrolls, and the keyboard must reach it */}
-          <pre tabIndex={0}>{licence.text}</pre>
-        </details>
       )}
       <p className="hint">{t('models.acceptText')}</p>
       <label className="check">

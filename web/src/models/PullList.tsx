@@ -10,7 +10,7 @@ import { Progress } from '../ui/parts';
 import { toast } from '../ui/toasts';
 import { cancelPull, type FollowedPull, hidePull, isRunning, pulls, startPull } from './pulls';
 
-const STAGES = new Set(['resolve', 'download', 'verify', 'unpack', 'install']);
+const STAGES = new Set(['resolve', 'wait', 'copy', 'download', 'verify', 'install']);
 
 function stageKey(pull: Pull): TextKey {
   if (pull.state !== 'running') return `models.stage.${pull.state}` as TextKey;

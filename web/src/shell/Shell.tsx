@@ -54,13 +54,14 @@ export function Shell() {
   useEffect(() => {
     if (!open) return;
     const key = (event: KeyboardEvent) => {
-      if (event.key === 'Escape') {
-        setOpen(false);
-        opener.current?.focus();
-      }
+      if (event.key === 'Escape') setOpen(false);
     };
     addEventListener('keydown', key);
-    return () => removeEventListener('keydown', key);
+    return () => {
+      removeEventListener('keydown', key);
+      // What was focused in the drawer is gone with it; the page took the focus already where it is a new one.
+      if (!document.activeElement || document.activeElement === document.body) opener.current?.focus();
+    };
   }, [open]);
 
   const hidden = narrow && !open;

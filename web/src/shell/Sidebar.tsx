@@ -37,6 +37,18 @@ export function Sidebar({ open, hidden, narrow, onClose }: Props) {
     if (open) panel.current?.querySelector<HTMLElement>('button, a')?.focus();
   }, [open]);
 
+  // A link closes the drawer, even one to where the reader is already.
+  const close = useRef(onClose);
+  close.current = onClose;
+  useEffect(() => {
+    const clicked = (event: Event) => {
+      if (event.target instanceof Element && event.target.closest('a')) close.current();
+    };
+    const aside = panel.current;
+    aside?.addEventListener('click', clicked);
+    return () => aside?.removeEventListener('click', clicked);
+  }, []);
+
   return (
     <aside ref={panel} className={`sidebar${open ? ' open' : ''}`} inert={hidden} aria-label={t('app.nav')}>
       <div className="sidebar-head">
@@ -46,8 +58,7 @@ export function Sidebar({ open, hidden, narrow, onClose }: Props) {
         </a>
         {narrow && <IconButton icon="close" label={t('app.closeMenu')} onClick={onClose} />}
       </div>
-      {/* biome-ignore lint/a11y/useValidAnchor: it leads somewhere, and closes the drawer even if that is here already */}
-      <a className="new-chat" href="#/chat" onClick={onClose}>
+      <a className="new-chat" href="#/chat">
         <Icon name="plus" size={18} /> {t('chat.new')}
       </a>
       <nav aria-label={t('app.nav')} className="places">
@@ -62,7 +73,8 @@ export function Sidebar({ open, hidden, narrow, onClose }: Props) {
       <ConversationList current={here.page === 'chat' ? here.id : null} />
       <footer className="sidebar-foot">
         <Menu
-          label={`${t('app.account')}: ${me?.name ?? ''}`}
+          label={t('app.account')}
+          named
           className="account"
           items={[
             {
@@ -73,6 +85,7 @@ export function Sidebar({ open, hidden, narrow, onClose }: Props) {
             { label: t('app.signOut'), icon: 'out', onSelect: () => signOut() },
           ]}
         >
+          <span className="visually-hidden">{t('app.account')}</span>
           <span className="avatar" aria-hidden="true">
             {[...(me?.name ?? '?')][0]?.toUpperCase()}
           </span>

@@ -21,12 +21,23 @@ interface Props {
   /** Where the menu's edge lies against the button's. */
   align?: 'start' | 'end';
   heading?: string;
+  /** Whether the button's own text names it already. */
+  named?: boolean;
   disabled?: boolean;
 }
 
 const GAP = 6;
 
-export function Menu({ label, items, children, className = 'icon-button', align = 'start', heading, disabled }: Props) {
+export function Menu({
+  label,
+  items,
+  children,
+  className = 'icon-button',
+  align = 'start',
+  heading,
+  named,
+  disabled,
+}: Props) {
   const id = useId();
   const button = useRef<HTMLButtonElement>(null);
   const menu = useRef<HTMLDivElement>(null);
@@ -77,7 +88,7 @@ export function Menu({ label, items, children, className = 'icon-button', align 
         ref={button}
         type="button"
         className={className}
-        aria-label={label}
+        aria-label={named ? undefined : label}
         title={label}
         aria-haspopup="menu"
         aria-expanded={open}

@@ -36,7 +36,7 @@ describe('usage chart', () => {
   it('rounds the axis up', () => {
     expect(niceCeiling(0)).toBe(1);
     expect(niceCeiling(100)).toBe(100);
-    expect(niceCeiling(101)).toBe(200);
+    expect(niceCeiling(101)).toBe(150);
     expect(niceCeiling(4711)).toBe(5000);
   });
 });
