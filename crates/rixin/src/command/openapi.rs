@@ -1,0 +1,20 @@
+//! `rixin openapi`.
+
+use clap::Args;
+
+use crate::{
+    context::Context,
+    out::{Done, Exit},
+};
+
+/// Flags of `rixin openapi`.
+#[derive(Args, Debug)]
+pub struct Openapi {}
+
+impl Openapi {
+    /// Prints the document.
+    pub fn run(&self, context: &Context) -> Done {
+        context.out.line(&rixin_api::openapi_json());
+        Ok(Exit::Ok)
+    }
+}

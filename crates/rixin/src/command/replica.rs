@@ -1,0 +1,27 @@
+//! `rixin replica run`: the child process that holds one model's weights. Not for people; the server starts it.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use crate::out::{Done, Exit};
+
+/// The commands under `rixin replica`.
+#[derive(Debug, Subcommand)]
+pub enum Replica {
+    /// Serve one model on a unix socket
+    Run {
+        /// The file that says which model, which socket, and how large
+        #[arg(long, value_name = "FILE")]
+        spec: PathBuf,
+    },
+}
+
+impl Replica {
+    /// Runs it until its parent goes or it is told to stop. The replica has a runtime and a log of its own.
+    pub fn run(&self) -> Done {
+        let Replica::Run { spec } = self;
+        let ended = rixin_replica::main(spec);
+        Ok(if ended == std::process::ExitCode::SUCCESS { Exit::Ok } else { Exit::Failed })
+    }
+}
