@@ -5,7 +5,6 @@ import { defineConfig } from 'vite';
 const suite = process.env.RIXIN_URL ?? 'http://127.0.0.1:8420';
 
 export default defineConfig({
-  base: './',
   server: { proxy: { '/api': suite, '/v1': suite, '/openapi.json': suite, '/docs': suite } },
   build: {
     target: 'es2022',

@@ -96,6 +96,8 @@ test('faults: a suite that is gone is said so, and taken up again when it is bac
 test('faults: an address that leads nowhere', async (browser) => {
   const page = await open(browser, { key: suite.key, path: '#/no/such/page' });
   await page.getByRole('heading', { name: 'There is nothing here' }).waitFor();
+  await page.goto(`${suite.url}/no/such/path`);
+  await page.getByRole('heading', { name: 'There is nothing here' }).waitFor();
   await page.getByRole('link', { name: 'Go to chat' }).click();
   await page.getByRole('heading', { name: 'What shall we work on?' }).waitFor();
 });

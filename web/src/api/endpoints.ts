@@ -47,8 +47,8 @@ export const pulls = {
   list: (signal?: AbortSignal) => json<{ data: Pull[] }>('GET', at('pulls'), { signal }),
   preview: (target: string, signal?: AbortSignal) =>
     json<PullPreview>('POST', at('pulls', 'preview'), { body: { target }, signal }),
-  start: (target: string, accept_licence: boolean) =>
-    json<Pull>('POST', at('pulls'), { body: { target, accept_licence } }),
+  start: (target: string, accept_licence: boolean, id?: string) =>
+    json<Pull>('POST', at('pulls'), { body: { target, accept_licence, id } }),
   cancel: (id: string) => json<void>('DELETE', at('pulls', id)),
   events: (id: string, signal: AbortSignal) =>
     send('GET', at('pulls', id, 'events'), { signal, accept: 'text/event-stream' }),

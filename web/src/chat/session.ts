@@ -51,6 +51,7 @@ export interface Setup {
   params: Params;
 }
 
+const UNSAVED = 'unsaved-';
 const EMPTY = buildTree<Message>([]);
 
 export class ChatSession {
@@ -144,11 +145,29 @@ export class ChatSession {
     if (run || !conversation) return;
     const parent = parentId === undefined ? (path[path.length - 1]?.id ?? null) : parentId;
     this.update({ failure: null });
-    const message = await conversations.addMessage(conversation.id, { parent_id: parent, role: 'user', content });
+    const parent_id = await this.storeLate(conversation.id, parent);
+    const message = await conversations.addMessage(conversation.id, { parent_id, role: 'user', content });
     this.messages = [...this.messages, message];
     this.show(message.id);
     listChanged();
     await this.answer(message.id);
+  }
+
+  /** Stores an answer that could not be stored when it came, and gives the id that it has then. */
+  private async storeLate(conversationId: string, id: string | null): Promise<string | null> {
+    const late = id?.startsWith(UNSAVED) ? this.messages.find((message) => message.id === id) : undefined;
+    if (!late) return id;
+    const { parent_id = null, role, content, model, usage, finish_reason } = late;
+    const stored = await conversations.addMessage(conversationId, {
+      parent_id,
+      role,
+      content,
+      model: model ?? undefined,
+      usage: usage ?? undefined,
+      finish_reason: finish_reason ?? undefined,
+    });
+    this.messages = this.messages.map((message) => (message === late ? stored : message));
+    return stored.id;
   }
 
   /** Says an earlier message differently: a new branch beside the old one. */
@@ -216,7 +235,7 @@ export class ChatSession {
     } catch (error) {
       // The answer is there but could not be stored: it stays on the page, and so does the reason.
       const message: Message = {
-        id: `unsaved-${Date.now()}`,
+        id: `${UNSAVED}${Date.now()}`,
         parent_id: parentId,
         role: 'assistant',
         content: joinReasoning(answer),

@@ -247,6 +247,8 @@ export const en = {
   'models.acceptText': 'Read the licence before you go on. Your acceptance is recorded with the model.',
   'models.acceptCheck': 'I accept the licence “{licence}”',
   'models.acceptGo': 'Accept and pull',
+  'models.nameIt': 'Name to install it under',
+  'models.nameItHint': 'Small letters, digits and hyphens, such as my-model',
   'models.variant': 'File',
   'models.readLicence': 'Read it at its source',
   'models.fileCount': '{n} {n|file|files}',

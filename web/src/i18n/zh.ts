@@ -247,6 +247,8 @@ export const zh: Record<keyof typeof en, string> = {
   'models.acceptText': '请先阅读许可证，你的接受将与模型一同记录。',
   'models.acceptCheck': '我接受许可证“{licence}”',
   'models.acceptGo': '接受并拉取',
+  'models.nameIt': '安装名称',
+  'models.nameItHint': '小写字母、数字和连字符，例如 my-model',
   'models.variant': '文件版本',
   'models.readLicence': '查看原文',
   'models.fileCount': '{n} 个文件',

@@ -10,8 +10,8 @@ export interface Connection {
 
 export const connection = new Store<Connection>({ online: true, epoch: 0 });
 
-/** Where the console was loaded from; the API lies beside it. */
-export const base = new URL('.', document.baseURI);
+/** The suite that the console was loaded from. */
+export const base = new URL('/', document.baseURI);
 
 const PAUSES_MS = [1000, 2000, 3000, 5000, 8000, 12_000];
 let timer: ReturnType<typeof setTimeout> | undefined;

@@ -1,4 +1,4 @@
-// Routes live in the fragment, so that the console works below any path and no server rule is needed.
+// Routes live in the fragment, so that no rule of the server is needed for them. Any other path is no page of the console.
 
 import { Store } from './store';
 
@@ -40,7 +40,13 @@ export function href(route: Exclude<Route, { page: 'missing' }>): string {
   }
 }
 
-export const route = new Store<Route>(parseRoute(location.hash));
+/** The route of an address: its fragment, unless its path is one that nothing lies at. */
+export function routeAt(path: string, hash: string): Route {
+  if (hash === '' && path !== '/' && path !== '/index.html') return { page: 'missing', path };
+  return parseRoute(hash);
+}
+
+export const route = new Store<Route>(routeAt(location.pathname, location.hash));
 
 addEventListener('hashchange', () => route.set(parseRoute(location.hash)));
 

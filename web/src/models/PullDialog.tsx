@@ -10,7 +10,7 @@ import { Button } from '../ui/Button';
 import { Dialog, FormDialog } from '../ui/Dialog';
 import { ErrorNote } from '../ui/errors';
 import { Icon } from '../ui/Icon';
-import { Select } from '../ui/parts';
+import { Field, Select } from '../ui/parts';
 import { startPull } from './pulls';
 
 const isWeb = (url: string | null | undefined): url is string => /^https?:/i.test(url ?? '');
@@ -20,6 +20,7 @@ export function PullDialog({ target: first, onClose }: { target: string; onClose
   const lang = useLang();
   const [target, setTarget] = useState(first);
   const [accepted, setAccepted] = useState(false);
+  const [id, setId] = useState('');
   const [shown, setShown] = useState<PullPreview | null>(null);
   const { data, error, reload, loading } = useResource(`preview ${target}`, async (signal) => {
     const preview = await pulls.preview(target, signal);
@@ -56,10 +57,10 @@ export function PullDialog({ target: first, onClose }: { target: string; onClose
     <FormDialog
       title={t('models.acceptTitle', { model: preview.name || preview.id || target })}
       submit={t('models.acceptGo')}
-      disabled={!accepted || !data}
+      disabled={!accepted || !data || (!preview.id && id.trim() === '')}
       onClose={onClose}
       onSubmit={async () => {
-        await startPull(target, true);
+        await startPull(target, true, preview.id ? undefined : id.trim());
         onClose();
       }}
     >
@@ -117,6 +118,17 @@ export function PullDialog({ target: first, onClose }: { target: string; onClose
           <Icon name="warn" />
           <div className="note-body">{t('models.willNotFit')}</div>
         </div>
+      )}
+      {!preview.id && (
+        <Field
+          label={t('models.nameIt')}
+          hint={t('models.nameItHint')}
+          value={id}
+          onChange={(event) => setId(event.target.value)}
+          autoCapitalize="off"
+          autoComplete="off"
+          spellCheck={false}
+        />
       )}
       <p className="hint">{t('models.acceptText')}</p>
       <label className="check">

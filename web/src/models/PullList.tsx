@@ -77,7 +77,9 @@ function PullRow({ pull, admin }: { pull: FollowedPull; admin: boolean }) {
               <Button
                 small
                 icon="refresh"
-                onClick={() => guarded(startPull(pull.target, true).then(() => hidePull(pull.id)))}
+                onClick={() =>
+                  guarded(startPull(pull.target, true, pull.model_id ?? undefined).then(() => hidePull(pull.id)))
+                }
               >
                 {t('models.resume')}
               </Button>

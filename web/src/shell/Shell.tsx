@@ -127,7 +127,7 @@ function Missing({ path }: { path: string }) {
       <h1 className="visually-hidden">404</h1>
       <Empty icon="search" title={t('app.notFound')}>
         <p>{t('app.notFoundText', { path })}</p>
-        <a className="button primary" href="#/chat">
+        <a className="button primary" href="/#/chat">
           {t('app.backToChat')}
         </a>
       </Empty>
