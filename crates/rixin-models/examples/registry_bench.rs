@@ -9,7 +9,8 @@ use std::{
 
 use rixin_base::{Message, ModelId};
 use rixin_models::{
-    Licence, Manifest, MemoryNeed, ModelFile, ModelKind, ModelQuery, Origin, Registry, Sha256, registry::MANIFEST_FILE,
+    Licence, Manifest, MemoryNeed, ModelFile, ModelKind, ModelQuery, Origin, Registry, Sha256,
+    registry::MANIFEST_FILE,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -73,7 +74,8 @@ async fn measure(models: u64, runs: usize, json: bool) -> Result<(), Failure> {
     let deep = |query: &ModelQuery, id: String| ModelQuery { after: Some(id), ..query.clone() };
     let all = ModelQuery::default();
     let chat = ModelQuery { kind: Some(ModelKind::Chat), ..ModelQuery::default() };
-    let both = ModelQuery { kind: Some(ModelKind::Lora), origin: Some(Origin::Trained), ..ModelQuery::default() };
+    let both =
+        ModelQuery { kind: Some(ModelKind::Lora), origin: Some(Origin::Trained), ..ModelQuery::default() };
     let middle = format!("0~{}", id(models / 2)?);
     let questions = [
         ("list, first page", all.clone()),
@@ -140,7 +142,10 @@ impl Out {
                 (Some(goal), _) => format!("<= {goal} ms: MISSED"),
                 _ => String::new(),
             };
-            println!("{measure:<60} {median:>9.3} ms  ({least:.3} to {most:.3}, {} runs)  {verdict}", times.len());
+            println!(
+                "{measure:<60} {median:>9.3} ms  ({least:.3} to {most:.3}, {} runs)  {verdict}",
+                times.len()
+            );
         }
     }
 }
@@ -171,7 +176,11 @@ fn manifest(number: u64) -> Result<Manifest, Failure> {
         name: format!("{family} No. {number}"),
         kind: ModelKind::ALL[pick(ModelKind::ALL.len())],
         architecture: Some(family.into()),
-        files: vec![ModelFile { path: "model.gguf".parse()?, size: CONTENT.len() as u64, sha256: Sha256::of(CONTENT) }],
+        files: vec![ModelFile {
+            path: "model.gguf".parse()?,
+            size: CONTENT.len() as u64,
+            sha256: Sha256::of(CONTENT),
+        }],
         main: "model.gguf".parse()?,
         source: format!("hf:org/{family}-{number}-GGUF:*{form}.gguf"),
         licence: Licence::spdx("Apache-2.0").ok_or("a known licence")?,
@@ -187,7 +196,9 @@ fn manifest(number: u64) -> Result<Manifest, Failure> {
         installed_at: 1_700_000_000 + number,
         tags: vec!["bench".into(), format!("batch{}", number / 1000)],
         description: Message::new(
-            format!("A model of the family {family}, number {number}, made to see how the list holds up with many."),
+            format!(
+                "A model of the family {family}, number {number}, made to see how the list holds up with many."
+            ),
             format!("{zh}，编号 {number}，用于衡量大量模型时列表的速度。"),
         ),
     })

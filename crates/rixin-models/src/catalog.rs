@@ -305,7 +305,10 @@ mod tests {
         assert!(catalog.entries().len() > 40, "{}", catalog.entries().len());
         for entry in catalog.entries() {
             let id = &entry.id;
-            assert!(!entry.description.en.is_empty() && entry.description.zh.chars().any(|c| c > '\u{4e00}'), "{id}");
+            assert!(
+                !entry.description.en.is_empty() && entry.description.zh.chars().any(|c| c > '\u{4e00}'),
+                "{id}"
+            );
             assert!(!entry.languages.is_empty(), "{id}");
             assert!(bits_per_weight(&entry.quantisation).is_some(), "{id}: {}", entry.quantisation);
             assert!(entry.licence.is_known(), "{id}");
@@ -321,19 +324,29 @@ mod tests {
                 Tier::Workstation => 48,
                 Tier::Server => 4096,
             };
-            assert!(entry.memory_bytes() <= most << 30, "{id} needs {} for {:?}", rixin_base::bytes_text(entry.memory_bytes()), entry.tier);
+            assert!(
+                entry.memory_bytes() <= most << 30,
+                "{id} needs {} for {:?}",
+                rixin_base::bytes_text(entry.memory_bytes()),
+                entry.tier
+            );
         }
     }
 
     #[test]
     fn search_and_what_fits() {
         let catalog = Catalog::builtin();
-        let ids = |text: &str, fits| catalog.search(text, fits).into_iter().map(|e| e.id.to_string()).collect::<Vec<_>>();
+        let ids = |text: &str, fits| {
+            catalog.search(text, fits).into_iter().map(|e| e.id.to_string()).collect::<Vec<_>>()
+        };
         assert_eq!(ids("qwen3-8b", None)[0], "qwen3-8b");
         assert!(ids("千问", None).len() >= 5);
         assert!(ids("向量", None).iter().any(|id| id.starts_with("bge")));
         let small = ids("", Some(2 << 30));
-        assert!(small.contains(&"smollm2-135m-instruct".to_owned()) && !small.contains(&"qwen3-8b".to_owned()), "{small:?}");
+        assert!(
+            small.contains(&"smollm2-135m-instruct".to_owned()) && !small.contains(&"qwen3-8b".to_owned()),
+            "{small:?}"
+        );
         assert_eq!(ids("", None).len(), catalog.entries().len());
         assert!(catalog.get("smollm2-135m-instruct").is_some_and(|e| e.size_bytes() == Some(98_362_432)));
         assert!(catalog.get("../x").is_none());

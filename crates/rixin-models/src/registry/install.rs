@@ -24,7 +24,8 @@ pub struct Removed {
 
 /// Makes staged files reach the disk and looks at their sizes, before the lock is taken.
 pub(super) fn prepare(layout: &Layout, stage: &Stage, manifest: &Manifest) -> Result<()> {
-    manifest.check()?;
+    // Read back as it will be written, so that no manifest is installed that can't be read again.
+    Manifest::from_json(&manifest.to_json())?;
     for file in &manifest.files {
         let staged = stage.file(&file.path);
         let path = if staged.exists() { staged } else { layout.blob(&file.sha256) };

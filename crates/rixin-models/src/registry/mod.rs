@@ -84,6 +84,11 @@ impl Registry {
         Index::create(&layout.index).await
     }
 
+    /// Closes the index's files, for a process that lives on without the registry. Clones of this value are of no use afterwards.
+    pub async fn close(&self) {
+        self.0.index.read().await.close().await;
+    }
+
     /// The data folder.
     pub fn data_dir(&self) -> &Path {
         &self.0.layout.data_dir

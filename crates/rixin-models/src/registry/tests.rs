@@ -69,7 +69,11 @@ async fn check_consistent(registry: &Registry) {
         assert!(report.ok, "{name}: {report:?}");
     }
     for blob in blobs(registry) {
-        assert!(std::fs::metadata(&blob).expect("blob").nlink() > 1, "{} belongs to no model", blob.display());
+        assert!(
+            std::fs::metadata(&blob).expect("blob").nlink() > 1,
+            "{} belongs to no model",
+            blob.display()
+        );
     }
 }
 
@@ -196,7 +200,10 @@ async fn the_index_is_only_a_cache() {
     assert_eq!(registry.rebuild().await.expect("rebuilds"), 2);
     assert_eq!(all(&registry).await, ["a", "b"]);
     drop(registry);
-    for damage in [&b""[..], b"this is no database, but it is long enough to look like the header of one .............."] {
+    for damage in [
+        &b""[..],
+        b"this is no database, but it is long enough to look like the header of one ..............",
+    ] {
         for suffix in ["registry.db-wal", "registry.db-shm"] {
             let _ = std::fs::remove_file(dir.path().join(suffix));
         }
@@ -220,7 +227,8 @@ async fn a_manifest_that_lies_is_left_out_and_named() {
     let registry = Registry::open(dir.path()).await.expect("opens");
     install(&registry, manifest("a", b"x"), b"x", false).await.expect("installs");
     std::fs::create_dir(dir.path().join("models/b")).expect("folder");
-    std::fs::copy(dir.path().join("models/a/manifest.json"), dir.path().join("models/b/manifest.json")).expect("copy");
+    std::fs::copy(dir.path().join("models/a/manifest.json"), dir.path().join("models/b/manifest.json"))
+        .expect("copy");
     let registry = Registry::open(dir.path()).await.expect("opens");
     assert_eq!(all(&registry).await, ["a"]);
     let error = registry.get(&id("b")).await.expect_err("names another model");
@@ -267,12 +275,16 @@ async fn damage_is_found() {
     let dir = tempfile::tempdir().expect("temp dir");
     let registry = Registry::open(dir.path()).await.expect("opens");
     let model = install(&registry, manifest("a", b"abcd"), b"abcd", false).await.expect("installs");
-    let verify = || async { registry.verify(&id("a"), &Progress::none(), &Cancel::new()).await.expect("a report") };
+    let verify =
+        || async { registry.verify(&id("a"), &Progress::none(), &Cancel::new()).await.expect("a report") };
     assert!(verify().await.ok);
     let main = registry.main_file(&model);
     std::fs::write(&main, b"abcX").expect("flips");
     let report = verify().await;
-    assert!(!report.ok && report.files[0].reason.as_ref().is_some_and(|r| r.en.contains("SHA-256")), "{report:?}");
+    assert!(
+        !report.ok && report.files[0].reason.as_ref().is_some_and(|r| r.en.contains("SHA-256")),
+        "{report:?}"
+    );
     std::fs::write(&main, b"abc").expect("cuts");
     assert!(verify().await.files[0].reason.as_ref().is_some_and(|r| r.en.contains("3 bytes instead of 4")));
     std::fs::remove_file(&main).expect("removes");
@@ -289,7 +301,10 @@ async fn a_folder_that_cant_be_written_is_named() {
     // Nobody can make a folder there: it is read-only, or refuses even root.
     let error = Registry::open(Path::new("/sys/rixin-test")).await.expect_err("can't be written");
     assert_eq!(error.code(), Code::ReadOnly);
-    assert!(error.to_string().contains("/sys/rixin-test") && error.to_string().contains("RIXIN_DATA_DIR"), "{error}");
+    assert!(
+        error.to_string().contains("/sys/rixin-test") && error.to_string().contains("RIXIN_DATA_DIR"),
+        "{error}"
+    );
 }
 
 /// Not a test of its own: [`a_kill_at_any_moment_leaves_it_consistent`] runs it in a process that it kills.
@@ -300,7 +315,9 @@ async fn child_that_installs_until_it_is_killed() {
     for round in 0u32.. {
         let name = format!("m{}", round % 5);
         let content = format!("content {}", round % 7);
-        install(&registry, manifest(&name, content.as_bytes()), content.as_bytes(), true).await.expect("installs");
+        install(&registry, manifest(&name, content.as_bytes()), content.as_bytes(), true)
+            .await
+            .expect("installs");
         if round % 3 == 2 {
             registry.remove(&id(&name)).await.expect("removes");
         }
@@ -322,11 +339,86 @@ async fn a_kill_at_any_moment_leaves_it_consistent() {
             .expect("starts");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let wanted = format!("round {round}");
-        assert!(lines.map_while(std::result::Result::ok).any(|line| line.ends_with(&wanted)), "the child installs");
+        assert!(
+            lines.map_while(std::result::Result::ok).any(|line| line.ends_with(&wanted)),
+            "the child installs"
+        );
         child.kill().expect("kills");
         child.wait().expect("ends");
         let registry = Registry::open(dir.path()).await.expect("opens");
         check_consistent(&registry).await;
         assert_eq!(std::fs::read_dir(dir.path().join("staging")).expect("staging").count(), 0);
     }
+}
+
+/// Runs a test of this binary in a mount namespace where `RIXIN_TEST_SMALL_DISK` is a file system of 8 MiB; `false` where
+/// this machine does not allow such namespaces.
+fn on_a_small_disk(test: &str) -> bool {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let script = "mount -t tmpfs -o size=8m none \"$RIXIN_TEST_SMALL_DISK\" || exit 77; exec \"$@\"";
+    let status = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .arg(std::env::current_exe().expect("this binary"))
+        .args(["--exact", test, "--nocapture"])
+        .env("RIXIN_TEST_SMALL_DISK", dir.path())
+        .stdout(Stdio::null())
+        .status();
+    match status.ok().and_then(|status| status.code()) {
+        Some(0) => true,
+        Some(101) => panic!("{test} failed on the small disk"),
+        other => {
+            eprintln!("skipped: no mount namespaces here ({other:?})");
+            false
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_and_loses_nothing() {
+    on_a_small_disk("registry::tests::child_on_a_disk_that_fills_up");
+}
+
+#[tokio::test]
+async fn child_on_a_disk_that_fills_up() {
+    let Some(folder) = std::env::var_os("RIXIN_TEST_SMALL_DISK") else { return };
+    let folder = Path::new(&folder);
+    let registry = Registry::open(folder).await.expect("opens");
+    install(&registry, manifest("a", b"x"), b"x", false).await.expect("installs");
+    let stage = registry.stage().await.expect("stage");
+    let model = manifest("b", b"y");
+    std::fs::create_dir_all(stage.file(&model.main).parent().expect("a folder")).expect("folder");
+    std::fs::write(stage.file(&model.main), b"y").expect("staged");
+    // Fill what is left, to the last byte.
+    let filler = folder.join("filler");
+    let mut file = std::fs::File::create(&filler).expect("filler");
+    while std::io::Write::write(&mut file, &[0; 4096]).is_ok_and(|n| n > 0) {}
+    drop(file);
+    let error = registry.install(stage, model, false).await.expect_err("the disk is full");
+    assert_eq!(error.code(), Code::DiskFull, "{error}");
+    assert!(error.to_string().contains("RIXIN_DATA_DIR"), "{error}");
+    assert_eq!(all(&registry).await, ["a"]);
+    std::fs::remove_file(&filler).expect("frees");
+    drop(registry);
+    let registry = Registry::open(folder).await.expect("opens");
+    install(&registry, manifest("b", b"y"), b"y", false).await.expect("installs");
+    check_consistent(&registry).await;
+}
+
+#[test]
+fn a_disk_that_turns_read_only_is_named() {
+    on_a_small_disk("registry::tests::child_on_a_disk_that_turns_read_only");
+}
+
+#[tokio::test]
+async fn child_on_a_disk_that_turns_read_only() {
+    let Some(folder) = std::env::var_os("RIXIN_TEST_SMALL_DISK") else { return };
+    let folder = Path::new(&folder);
+    let registry = Registry::open(folder).await.expect("opens");
+    install(&registry, manifest("a", b"x"), b"x", false).await.expect("installs");
+    registry.close().await;
+    drop(registry);
+    let mut remount = std::process::Command::new("mount");
+    assert!(remount.args(["-o", "remount,ro"]).arg(folder).status().expect("mount").success());
+    let error = Registry::open(folder).await.map(drop).expect_err("read-only");
+    assert_eq!(error.code(), Code::ReadOnly, "{error}");
 }

@@ -7,6 +7,9 @@ use crate::{MemoryBasis, MemoryNeed};
 
 /// Tokens of one step, which the compute buffers are made for.
 const BATCH: u64 = 512;
+/// Tokens of a step that are scored over the whole vocabulary: the last one of every running request, with room to spare.
+/// The rest of that buffer is reserved and never touched.
+const SCORED: u64 = 128;
 /// The process without any model.
 const PROCESS: u64 = 24 << 20;
 
@@ -59,14 +62,14 @@ pub(super) fn need(header: &Header, arch: &str, vocabulary: Option<u64>) -> Memo
         other => other.and_then(Value::as_u64).unwrap_or(0),
     };
     let vocabulary_size = vocabulary.unwrap_or(0);
-    // Scores of a whole step, activations, the vocabulary's texts and merges, 2 % of the weights for what is copied or reordered.
-    let buffers = BATCH.saturating_mul(vocabulary_size).saturating_mul(4).saturating_add(
-        BATCH
-            .saturating_mul(width.saturating_mul(4).saturating_add(feed.saturating_mul(2)))
-            .saturating_mul(4),
-    );
+    // Scores, activations; the vocabulary's texts and merges; 2 % of the weights for what is copied or reordered.
+    let scores = SCORED.saturating_mul(vocabulary_size).saturating_mul(4);
+    let activations = BATCH
+        .saturating_mul(width.saturating_mul(4).saturating_add(feed.saturating_mul(2)))
+        .saturating_mul(4);
     let overhead_bytes = PROCESS
-        .saturating_add(buffers)
+        .saturating_add(scores)
+        .saturating_add(activations)
         .saturating_add(vocabulary_size.saturating_mul(320))
         .saturating_add(header.tensor_bytes() / 50);
     let (per_token_bytes, per_sequence_bytes) = cache(header, arch);
