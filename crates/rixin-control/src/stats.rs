@@ -67,9 +67,9 @@ impl Core {
     }
 
     async fn look_at(&self, id: ReplicaId, local: Arc<Local>) {
-        let answer = tokio::time::timeout(TIMEOUT, fetch(&local)).await;
-        let now = self.now();
         let hung_after = self.options.hung_after;
+        let answer = tokio::time::timeout(TIMEOUT.min(hung_after), fetch(&local)).await;
+        let now = self.now();
         self.look(|state| {
             let ready = state.plan.entries().any(|(other, e)| other == id && e.state == Phase::Ready);
             let Some(live) = state.live.get_mut(&id) else { return };
@@ -79,7 +79,11 @@ impl Core {
                     live.answered_at = now;
                     live.stats = Some(stats);
                 }
-                Ok(Err(error)) => tracing::debug!(replica = %id, %error, "no figures"),
+                // an answer that makes no sense is an answer, and a broken connection is the supervisor's matter
+                Ok(Err(error)) => {
+                    live.answered_at = now;
+                    tracing::debug!(replica = %id, %error, "no figures");
+                }
                 Err(_) => tracing::warn!(replica = %id, "the replica answers slowly"),
             }
             let silent = Duration::from_millis(now.saturating_sub(live.answered_at));
