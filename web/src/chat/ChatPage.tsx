@@ -15,7 +15,7 @@ import { ModelMenu } from './ModelMenu';
 import { readParams } from './params';
 import { SettingsPanel } from './SettingsPanel';
 import { adopt, ChatSession, type Setup, sessionOf } from './session';
-import { useChatModels } from './useChatModels';
+import { chatModelNames, useChatModels } from './useChatModels';
 import { Welcome } from './Welcome';
 
 export function ChatPage({ id }: { id: string | null }) {
@@ -56,11 +56,14 @@ export function ChatPage({ id }: { id: string | null }) {
   const send = async (text: string) => {
     try {
       if (!session.state.get().conversation) {
-        const stored = await session.create({ ...setup, model: newModel }, text);
+        // Whoever is faster than the list of models has asked the first of them.
+        const model = newModel || ((await chatModelNames())[0]?.id ?? '');
+        if (model === '') return false;
+        const stored = await session.create({ ...setup, model }, text);
         adopt(stored.id, session);
         // The system prompt and parameters belonged to this conversation; the model stays for the next.
-        writeSetup({ model: newModel, system: '', params: {} });
-        setSetupState({ model: newModel, system: '', params: {} });
+        writeSetup({ model, system: '', params: {} });
+        setSetupState({ model, system: '', params: {} });
         go({ page: 'chat', id: stored.id }, true);
       }
       await session.send(text);
@@ -115,7 +118,7 @@ export function ChatPage({ id }: { id: string | null }) {
           ref={composer}
           conversationId={conversation?.id ?? null}
           running={run !== null}
-          disabled={model === ''}
+          disabled={model === '' && models.loaded}
           onSend={send}
           onStop={() => session.stop()}
         >

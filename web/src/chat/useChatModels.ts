@@ -20,25 +20,24 @@ export interface ChatModels {
 
 const MOST = 200;
 
+/** The models that can be chatted with: installed ones first. */
+export async function chatModelNames(signal?: AbortSignal): Promise<Omit<ChatModel, 'state'>[]> {
+  const [installed, served] = await Promise.all([
+    models.list({ kind: 'chat', limit: MOST }, signal),
+    models.served(signal),
+  ]);
+  // A model without a chat template only continues texts.
+  const own = installed.data
+    .filter((model) => model.chat_template)
+    .map(({ id, name }) => ({ id, name: name || id, external: false }));
+  const others = served.data
+    .filter((model) => model.owned_by !== 'rixin')
+    .map(({ id }) => ({ id, name: id, external: true }));
+  return [...own, ...others];
+}
+
 export function useChatModels(): ChatModels {
-  const names = useResource(
-    'chat models',
-    async (signal) => {
-      const [installed, served] = await Promise.all([
-        models.list({ kind: 'chat', limit: MOST }, signal),
-        models.served(signal),
-      ]);
-      // A model without a chat template only continues texts.
-      const own = installed.data
-        .filter((model) => model.chat_template)
-        .map(({ id, name }) => ({ id, name: name || id, external: false }));
-      const others = served.data
-        .filter((model) => model.owned_by !== 'rixin')
-        .map(({ id }) => ({ id, name: id, external: true }));
-      return [...own, ...others];
-    },
-    30_000,
-  );
+  const names = useResource('chat models', chatModelNames, 30_000);
   const running = useResource('chat replicas', (signal) => replicas.list(signal), 8000);
   const list = (names.data ?? []).map((model) => ({ ...model, state: readiness(model.id, running.data?.data ?? []) }));
   return {
