@@ -29,6 +29,9 @@ const LINGER: Duration = Duration::from_millis(500);
 /// How long a child may take to end after it has said that it failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
+/// What a replica, which runs native code on foreign files, has no use for.
+const SECRETS: [&str; 4] = ["HF_TOKEN", "RIXIN_HF_TOKEN", "RIXIN_MODELSCOPE_TOKEN", "RIXIN_CIVITAI_TOKEN"];
+
 /// What to start.
 #[derive(Debug)]
 pub(crate) struct Start {
@@ -89,6 +92,7 @@ pub(crate) async fn run(start: Start, mut orders: mpsc::UnboundedReceiver<Order>
     let mut kill_at: Option<Instant> = None;
     let mut reason: Option<Fault> = None;
     let mut reports_open = true;
+    let mut wanted = false;
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
@@ -108,10 +112,14 @@ pub(crate) async fn run(start: Start, mut orders: mpsc::UnboundedReceiver<Order>
             },
             order = orders.recv() => match order {
                 Some(Order::Terminate) => {
+                    wanted = true;
                     signal(pid, Signal::TERM);
                     kill_at.get_or_insert(Instant::now() + start.grace);
                 }
-                Some(Order::Kill) | None => kill_at = Some(Instant::now()),
+                Some(Order::Kill) | None => {
+                    wanted = true;
+                    kill_at = Some(Instant::now());
+                }
                 Some(Order::Hung(silent)) => {
                     reason.get_or_insert(hung(&start, silent));
                     kill_at = Some(Instant::now());
@@ -146,6 +154,7 @@ pub(crate) async fn run(start: Start, mut orders: mpsc::UnboundedReceiver<Order>
     }
     let fault = match (reason, status) {
         (Some(fault), _) => fault,
+        (None, Ok(_)) if wanted => Fault::new(Code::ReplicaLost, "it was stopped", "它已被停止"),
         (None, Ok(status)) => cause(status, kills_before, &last_words.lock()),
         (None, Err(error)) => Fault::internal(error),
     };
@@ -162,7 +171,11 @@ async fn at(time: Option<Instant>) {
 
 fn spawn(start: &Start) -> Result<Child, Error> {
     let program = start.launcher.path();
-    Command::new(&program)
+    let mut command = Command::new(&program);
+    for secret in SECRETS {
+        command.env_remove(secret);
+    }
+    command
         .args(&start.launcher.args)
         .arg("--spec")
         .arg(&start.spec)

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use rixin_base::{Cancel, ExternalId, Lang, ModelId, ReplicaId, Settings};
-use rixin_models::{Manifest, ModelKind, ModelQuery, PullPreview, Puller, Registry};
+use rixin_models::{Catalog, Manifest, ModelKind, ModelQuery, PullPreview, Puller, Registry};
 use rixin_store::Store;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -103,6 +103,9 @@ impl Control {
                 let granted = self.core.request(&Arc::new(facts), request.affinity).await?;
                 return Ok(local(name.into(), request.lang, granted));
             }
+        }
+        if self.core.look(|state| state.plan.is_shutting_down()) {
+            return Err(Error::ShuttingDown);
         }
         match self.externals.choose(name, request.affinity).await? {
             Some(chosen) => Ok(Lease {
@@ -297,6 +300,9 @@ impl Control {
         let name = self.named(asked);
         if name != asked.trim() {
             return Ok(Error::NoDefault { name: name.to_owned() });
+        }
+        if Catalog::builtin().get(name).is_some() {
+            return Ok(Error::NotInstalled { name: name.to_owned() });
         }
         let models = self.models().await?;
         let near = nearest(name, models.iter().map(|m| m.id.as_str()));

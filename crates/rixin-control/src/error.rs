@@ -26,6 +26,12 @@ pub enum Error {
         /// The setting's value.
         name: String,
     },
+    /// The catalogue has it, this machine has not.
+    #[error("model {name:?} is not installed: install it with `rixin models pull {name}` or in the console")]
+    NotInstalled {
+        /// The name as asked for.
+        name: String,
+    },
     /// A model of a kind that answers no requests.
     #[error(
         "model {model:?} can't be asked: it is of the kind {kind}, and only chat and embedding models are served"
@@ -212,7 +218,9 @@ impl Error {
 impl Explain for Error {
     fn code(&self) -> Code {
         match self {
-            Error::ModelNotFound { .. } | Error::NoDefault { .. } => Code::ModelNotFound,
+            Error::ModelNotFound { .. } | Error::NoDefault { .. } | Error::NotInstalled { .. } => {
+                Code::ModelNotFound
+            }
             Error::NotServable { .. } => Code::Unsupported,
             Error::OutOfMemory { .. } => Code::OutOfMemory,
             Error::QueueFull { .. } => Code::QueueFull,
@@ -238,6 +246,9 @@ impl Explain for Error {
             Error::NoDefault { name } => format!(
                 "请求未指定模型，而默认模型 {name:?} 尚未安装：请运行 `rixin models pull {name}` 安装，或在 `model` 中指定其他模型，或设置 RIXIN_DEFAULT_MODEL"
             ),
+            Error::NotInstalled { name } => {
+                format!("模型 {name:?} 尚未安装：请运行 `rixin models pull {name}`，或在控制台中安装")
+            }
             Error::NotServable { model, kind } => {
                 format!("模型 {model:?} 无法直接调用：它的类型是 {kind}，仅对话模型和向量模型可提供服务")
             }
@@ -284,9 +295,10 @@ impl Explain for Error {
 
     fn param(&self) -> Option<String> {
         match self {
-            Error::ModelNotFound { .. } | Error::NoDefault { .. } | Error::NotServable { .. } => {
-                Some("model".into())
-            }
+            Error::ModelNotFound { .. }
+            | Error::NoDefault { .. }
+            | Error::NotInstalled { .. }
+            | Error::NotServable { .. } => Some("model".into()),
             Error::BadUrl { .. } => Some("base_url".into()),
             Error::Invalid { param, .. } => Some((*param).to_owned()),
             Error::Other(fault) => fault.param.clone(),

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header::ACCEPT_LANGUAGE};
+use http::{
+    HeaderName, HeaderValue, Request, Response,
+    header::{ACCEPT_LANGUAGE, CONNECTION, TRANSFER_ENCODING, UPGRADE},
+};
 use rixin_base::Lang;
 
 use crate::{Result, UpstreamBody, endpoint::Endpoint};
@@ -73,7 +76,11 @@ impl Lease {
             .headers_mut()
             .entry(ACCEPT_LANGUAGE)
             .or_insert_with(|| HeaderValue::from_static(self.lang.tag()));
-        let response = self.endpoint.send(request).await?;
+        let mut response = self.endpoint.send(request).await?;
+        // these concern the connection to the replica and not the answer (RFC 9110, 7.6.1)
+        for name in [CONNECTION, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("keep-alive")] {
+            response.headers_mut().remove(name);
+        }
         Ok(response.map(|body| body.holding(self.hold.clone())))
     }
 }

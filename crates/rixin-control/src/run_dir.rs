@@ -9,6 +9,7 @@ use std::{
     io,
     os::unix::{ffi::OsStrExt, fs::DirBuilderExt, fs::MetadataExt, fs::OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rixin_base::ReplicaId;
@@ -41,11 +42,19 @@ impl RunDir {
         let parent = data_dir.join("run");
         DirBuilder::new().recursive(true).mode(0o700).create(&parent).map_err(|e| Error::io(&parent, &e))?;
         remove_stale(&parent);
-        // random: several instances of one process, as in tests, have a folder each
-        let name = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
-        let folder = parent.join(&name);
-        DirBuilder::new().mode(0o700).create(&folder).map_err(|e| Error::io(&folder, &e))?;
-        let lock = lock_file(&folder.join(LOCK)).map_err(|e| Error::io(&folder, &e))?;
+        let mut tries = 0;
+        let (name, folder, lock) = loop {
+            // random: several instances of one process, as in tests, have a folder each
+            let name = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
+            let folder = parent.join(&name);
+            DirBuilder::new().mode(0o700).create(&folder).map_err(|e| Error::io(&folder, &e))?;
+            match lock_file(&folder.join(LOCK), true) {
+                Ok(lock) => break (name, folder, lock),
+                // another server that starts at this moment may have taken it for one that was left over
+                Err(_) if tries < 3 => tries += 1,
+                Err(error) => return Err(Error::io(&folder, &error)),
+            }
+        };
         let sockets = if folder.as_os_str().len() + 1 + SOCKET_NAME_LEN <= SOCKET_PATH_MOST {
             folder.clone()
         } else {
@@ -97,9 +106,9 @@ impl Drop for RunDir {
     }
 }
 
-fn lock_file(path: &Path) -> io::Result<File> {
+fn lock_file(path: &Path, create: bool) -> io::Result<File> {
     let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        OpenOptions::new().read(true).write(true).create(create).truncate(false).mode(0o600).open(path)?;
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     Ok(file)
 }
@@ -134,7 +143,12 @@ fn remove_stale(parent: &Path) {
         if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
-        let Ok(_lock) = lock_file(&folder.join(LOCK)) else { continue };
+        let _lock = match lock_file(&folder.join(LOCK), false) {
+            Ok(lock) => Some(lock),
+            // a server died, or is, between the making of its folder and of its lock
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_old(&folder) => None,
+            Err(_) => continue,
+        };
         tracing::info!(folder = %folder.display(), "removing what a server that has ended left behind");
         if let Ok(bytes) = std::fs::read(folder.join(ELSEWHERE)) {
             remove_elsewhere(Path::new(std::ffi::OsStr::from_bytes(&bytes)), &entry.file_name());
@@ -143,6 +157,11 @@ fn remove_stale(parent: &Path) {
             tracing::warn!(folder = %folder.display(), %error, "could not remove it");
         }
     }
+}
+
+fn is_old(folder: &Path) -> bool {
+    let changed = std::fs::metadata(folder).and_then(|meta| meta.modified());
+    changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > Duration::from_secs(60)))
 }
 
 /// Removes a folder of sockets, if it is surely one of ours: by its name, its owner, and being no link.

@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::StreamExt;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{Request, Response, body::Frame, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -79,8 +80,12 @@ impl Engine {
             "data: 0\n\n".to_owned()
         };
         let first = [Ok(Frame::data(Bytes::from(text)))];
-        let rest = breaks.then(|| Err(std::io::Error::other("broken")));
-        let body = StreamBody::new(futures::stream::iter(first.into_iter().chain(rest))).boxed_unsync();
+        let rest = futures::stream::iter(breaks.then_some(())).then(|()| async {
+            // what was written has to leave first
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            Err(std::io::Error::other("broken"))
+        });
+        let body = StreamBody::new(futures::stream::iter(first).chain(rest)).boxed_unsync();
         let mut response = Response::new(body);
         let status = u16::try_from(self.status.load(Ordering::SeqCst)).expect("a status");
         if status != 0 {

@@ -9,7 +9,8 @@ use rixin_store::Store;
 use serde_json::json;
 use support::*;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, Interest, unix::AsyncFd},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    net::UnixStream,
     process::Command,
 };
 
@@ -26,17 +27,19 @@ async fn kill_9_of_the_server_ends_its_replicas_and_the_next_start_cleans_up() {
         .expect("starts");
     let mut line = String::new();
     BufReader::new(server.stdout.take().expect("piped")).read_line(&mut line).await.expect("reads");
-    let pid: i32 = line.trim().parse().expect("the replica's number");
-    let pid = rustix::process::Pid::from_raw(pid).expect("not 0");
-    let replica = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).expect("it runs");
+    line.trim().parse::<u32>().expect("the replica's number: it answers");
     let run = dir.path().join("run");
     let left = |run: &std::path::Path| std::fs::read_dir(run).expect("there").count();
     assert_eq!(left(&run), 1);
+    // a connection to the replica ends when its process does, and not before
+    let folder = std::fs::read_dir(&run).expect("there").next().expect("one").expect("readable").path();
+    let sockets = std::fs::read_dir(&folder).expect("there").flatten().map(|entry| entry.path());
+    let socket = sockets.into_iter().find(|path| path.extension().is_none() && !path.ends_with("lock"));
+    let mut replica = UnixStream::connect(socket.expect("its socket")).await.expect("listens");
 
     server.kill().await.expect("SIGKILL");
-    // a pidfd is readable when its process has ended (pidfd_open(2))
-    let replica = AsyncFd::with_interest(replica, Interest::READABLE).expect("registers");
-    let ended = tokio::time::timeout(Duration::from_secs(20), replica.readable()).await;
+    let mut byte = [0];
+    let ended = tokio::time::timeout(Duration::from_secs(20), replica.read(&mut byte)).await;
     assert!(ended.is_ok(), "the replica outlives its server");
     assert_eq!(left(&run), 1, "nobody has cleaned up yet");
 

@@ -307,9 +307,12 @@ impl Plan {
                 entry.state = State::Stopping { drain_until: sooner, signalled };
             }
         }
-        if !self.coming(&model) && !self.entries.values().any(|e| e.model == model && e.state == State::Ready)
-        {
-            self.refuse_all(&model, &Refusal::Stopped);
+        if !self.coming(&model) {
+            if self.entries.values().any(|e| e.model == model && e.state == State::Ready) {
+                self.serve(now, &model);
+            } else {
+                self.refuse_all(&model, &Refusal::Stopped);
+            }
         }
         self.schedule(now);
         true
@@ -378,6 +381,11 @@ impl Plan {
                 _ => None,
             })
             .min()
+    }
+
+    /// Whether everything is being stopped.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutting_down
     }
 
     /// Whether a load waits for memory.
