@@ -16,6 +16,7 @@ impl<T> FairQueue<T> {
         Self { turns: VecDeque::new(), waiting: HashMap::new(), len: 0 }
     }
 
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.len
     }

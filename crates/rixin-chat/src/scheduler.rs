@@ -116,9 +116,15 @@ impl<'m> Scheduler<'m> {
         self.admit();
         self.unpark();
         let parts = self.plan_step();
+        // Before anybody hears of a step's outcome, the figures know of it.
+        self.publish();
         if !parts.is_empty() {
             self.compute(parts);
+            self.publish();
         }
+    }
+
+    fn publish(&self) {
         self.shared.active.store(self.slots.len() as u32, Relaxed);
         self.shared.cells_used.store(self.cache.used() as u64, Relaxed);
     }

@@ -62,7 +62,7 @@ impl Constraint {
     ///
     /// # Errors
     /// [`Error::BadGrammar`] if there is none.
-    pub fn pick_allowed(
+    pub(super) fn pick_allowed(
         &mut self,
         filters: &Filters,
         row: &[f32],
