@@ -14,6 +14,7 @@ use crate::{
     Token,
     embed::EmbedJob,
     options::Plan,
+    request::no_such_token,
     running::Running,
     shared::Shared,
     worker::{self, Command},
@@ -132,10 +133,10 @@ impl Engine {
     fn check_tokens(&self, field: &'static str, tokens: &[Token]) -> Result<(), Error> {
         let vocab = self.inner.info.vocab_size;
         if tokens.is_empty() {
-            return Err(Error::BadRequest { field, why: "empty / 为空".into() });
+            return Err(Error::field(field, "must not be empty", "不能为空"));
         }
         match tokens.iter().find(|token| token.0 >= vocab) {
-            Some(token) => Err(Error::BadRequest { field, why: format!("token {} >= {vocab}", token.0) }),
+            Some(token) => Err(no_such_token(field, token.0, vocab)),
             None => Ok(()),
         }
     }
@@ -150,10 +151,10 @@ impl Engine {
         }
         request.sampling.check(info.vocab_size)?;
         if request.max_tokens == Some(0) {
-            return Err(Error::BadRequest { field: "max_tokens", why: ">= 1".into() });
+            return Err(Error::field("max_tokens", "must be at least 1", "至少为 1"));
         }
         if request.logprobs.is_some_and(|n| n > 20) {
-            return Err(Error::BadRequest { field: "top_logprobs", why: "0 to 20".into() });
+            return Err(Error::field("top_logprobs", "must be in 0 – 20", "须在 0 – 20 之间"));
         }
         if request.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(Error::DeadlineExceeded);

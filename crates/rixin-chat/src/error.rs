@@ -35,12 +35,12 @@ pub enum Error {
         context: u32,
     },
     /// A field of the request is out of range.
-    #[error("{field}: {why}")]
+    #[error("{field}: {}", .why.en)]
     BadRequest {
         /// The request's field.
         field: &'static str,
         /// The rule that it breaks.
-        why: String,
+        why: Message,
     },
     /// A grammar that llama.cpp can't read.
     #[error("the grammar can't be used: {why}")]
@@ -74,6 +74,13 @@ pub enum Error {
         /// Its status.
         status: i32,
     },
+}
+
+impl Error {
+    /// A field that breaks a rule; the texts go on after the field's name.
+    pub(crate) fn field(field: &'static str, en: impl Into<String>, zh: impl Into<String>) -> Self {
+        Error::BadRequest { field, why: Message::new(en, zh) }
+    }
 }
 
 impl Explain for Error {
@@ -119,7 +126,7 @@ impl Explain for Error {
                 ),
             ),
             Error::BadRequest { field, why } => {
-                Message::new(format!("{field}: {why}"), format!("字段 {field} 无效：{why}"))
+                Message::new(format!("{field} {}", why.en), format!("字段 {field} {}", why.zh))
             }
             Error::BadGrammar { why } => {
                 Message::new(format!("the grammar can't be used: {why}"), format!("语法无法使用：{why}"))
@@ -144,7 +151,10 @@ impl Explain for Error {
             ),
             Error::Unsupported { what } => Message::new(
                 format!("this model does not support {what}: choose another model"),
-                format!("该模型不支持 {what}：请换用其他模型"),
+                format!(
+                    "该模型不支持{}：请换用其他模型",
+                    if *what == "embeddings" { "向量嵌入" } else { "文本生成" }
+                ),
             ),
             Error::Compute { status } => Message::new(
                 format!(

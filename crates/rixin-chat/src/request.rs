@@ -86,36 +86,44 @@ impl Sampling {
     /// # Errors
     /// [`Error::BadRequest`] names the first field that is out of range.
     pub fn check(&self, vocab_size: u32) -> Result<(), Error> {
-        let bad = |field, why: &str| Err(Error::BadRequest { field, why: why.to_owned() });
+        let range = |field, range: &str| {
+            Err(Error::field(field, format!("must be in {range}"), format!("须在 {range} 之间")))
+        };
         if !(0.0..=100.0).contains(&self.temperature) {
-            return bad("temperature", "0 to 100");
+            return range("temperature", "0 – 100");
         }
         if !(0.0..=1.0).contains(&self.top_p) {
-            return bad("top_p", "0 to 1");
+            return range("top_p", "0 – 1");
         }
         if !(0.0..=1.0).contains(&self.min_p) {
-            return bad("min_p", "0 to 1");
+            return range("min_p", "0 – 1");
         }
         if !(0.01..=100.0).contains(&self.repetition_penalty) {
-            return bad("repetition_penalty", "0.01 to 100");
+            return range("repetition_penalty", "0.01 – 100");
         }
         if !(-100.0..=100.0).contains(&self.presence_penalty) {
-            return bad("presence_penalty", "-100 to 100");
+            return range("presence_penalty", "-100 – 100");
         }
         if !(-100.0..=100.0).contains(&self.frequency_penalty) {
-            return bad("frequency_penalty", "-100 to 100");
+            return range("frequency_penalty", "-100 – 100");
         }
         if self.logit_bias.iter().any(|(_, bias)| bias.is_nan() || *bias == f32::INFINITY) {
-            return bad("logit_bias", "a number or -inf");
+            return Err(Error::field("logit_bias", "must hold numbers or -inf", "须为数字或 -inf"));
         }
         if let Some((token, _)) = self.logit_bias.iter().find(|(token, _)| token.0 >= vocab_size) {
-            return Err(Error::BadRequest {
-                field: "logit_bias",
-                why: format!("{} >= {vocab_size} (vocabulary)", token.0),
-            });
+            return Err(no_such_token("logit_bias", token.0, vocab_size));
         }
         Ok(())
     }
+}
+
+/// A token that is not in the vocabulary.
+pub(crate) fn no_such_token(field: &'static str, token: u32, vocab_size: u32) -> Error {
+    Error::field(
+        field,
+        format!("names token {token}, but the vocabulary ends at {}", vocab_size.saturating_sub(1)),
+        format!("含有 token {token}，而词表最大编号为 {}", vocab_size.saturating_sub(1)),
+    )
 }
 
 /// A grammar in llama.cpp's GBNF that the answer has to follow.

@@ -31,8 +31,8 @@ pub(crate) struct Running {
     first_token: Option<Instant>,
     /// Prompt tokens that the cache held when it got its slot first.
     cached: usize,
-    /// Held until the request is gone.
-    _place: Place,
+    /// Given back just before the listener hears of the end, so that its next request finds the place free.
+    place: Option<Place>,
 }
 
 impl Running {
@@ -63,7 +63,7 @@ impl Running {
             started: None,
             first_token: None,
             cached: 0,
-            _place: place,
+            place: Some(place),
         }
     }
 
@@ -96,7 +96,8 @@ impl Running {
     }
 
     /// Tells the listener that it is over.
-    pub fn fail(&self, error: Error) {
+    pub fn fail(&mut self, error: Error) {
+        self.place = None;
         // Nobody may listen; then nobody needs to know.
         let _ = self.events.send(Err(error));
     }
@@ -149,6 +150,7 @@ impl Running {
             let _ = self.events.send(Ok(Event::Text { text, tokens: Vec::new() }));
         }
         let now = Instant::now();
+        self.place = None;
         let started = self.started.unwrap_or(self.arrived);
         let first = self.first_token.unwrap_or(now);
         let _ = self.events.send(Ok(Event::Done {

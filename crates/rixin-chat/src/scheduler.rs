@@ -133,7 +133,7 @@ impl<'m> Scheduler<'m> {
     fn reap(&mut self) {
         let now = Instant::now();
         for index in (0..self.slots.len()).rev() {
-            let running = &self.slots[index].running;
+            let running = &mut self.slots[index].running;
             if running.is_abandoned() {
                 self.leave(index);
             } else if running.is_late(now) {
@@ -141,7 +141,7 @@ impl<'m> Scheduler<'m> {
                 self.leave(index);
             }
         }
-        for running in self.queue.take(|running| running.is_abandoned() || running.is_late(now)) {
+        for mut running in self.queue.take(|running| running.is_abandoned() || running.is_late(now)) {
             running.fail(Error::DeadlineExceeded);
         }
     }
@@ -377,7 +377,7 @@ impl<'m> Scheduler<'m> {
 
     /// llama.cpp is in an unknown state: nothing of the cache can be trusted any more.
     fn fail_all(&mut self, status: i32) {
-        for slot in std::mem::take(&mut self.slots) {
+        for mut slot in std::mem::take(&mut self.slots) {
             slot.running.fail(Error::Compute { status });
             if let Some(seq) = slot.seq {
                 self.cache.release(seq, &mut self.context);
