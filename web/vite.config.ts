@@ -2,10 +2,12 @@
 import { defineConfig } from 'vite';
 
 // The development server hands the API's paths to a running suite, so that the console always talks to one origin.
-const suite = process.env.RIXIN_URL ?? 'http://127.0.0.1:8420';
+const suite = process.env.RIXIN_URL ?? 'http://127.0.0.1:8460';
+const proxy = { '/api': suite, '/v1': suite, '/openapi.json': suite, '/docs': suite };
 
 export default defineConfig({
-  server: { proxy: { '/api': suite, '/v1': suite, '/openapi.json': suite, '/docs': suite } },
+  server: { proxy },
+  preview: { proxy },
   build: {
     target: 'es2022',
     // The content security policy forbids data: scripts and fonts; small files stay files.

@@ -62,6 +62,8 @@ export function PullDialog({ target: first, onClose }: { target: string; onClose
       onSubmit={async () => {
         await startPull(target, true, preview.id ? undefined : id.trim());
         onClose();
+        // The downloads are listed at the page's top.
+        document.getElementById('main')?.scrollTo({ top: 0 });
       }}
     >
       {others.length > 0 && (
