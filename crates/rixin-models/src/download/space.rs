@@ -27,7 +27,9 @@ pub fn check(folder: &Path, need: u64, margin: u64) -> Result<(), SourceError> {
     if need == 0 {
         return Ok(());
     }
-    let free = free(folder).map_err(|e| SourceError::io("read", folder, e))?;
+    // A folder that is yet to be made will lie on the disk of the nearest one that is there.
+    let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(folder);
+    let free = free(there).map_err(|e| SourceError::io("read", there, e))?;
     let need = need.saturating_add(margin);
     if need > free {
         return Err(SourceError::DiskFull { path: folder.to_path_buf(), need, free });

@@ -169,6 +169,28 @@ fn bytes_below(folder: &Path, depth: usize) -> u64 {
         .sum()
 }
 
+/// Why there was no connection, in the few words that a person needs of pip's or npm's.
+pub(super) fn no_network(stderr: &str) -> String {
+    const KNOWN: [&str; 12] = [
+        "Connection refused",
+        "Temporary failure in name resolution",
+        "Name or service not known",
+        "Network is unreachable",
+        "certificate verify failed",
+        "Read timed out",
+        "timed out",
+        "ECONNREFUSED",
+        "ENOTFOUND",
+        "EAI_AGAIN",
+        "ETIMEDOUT",
+        "ECONNRESET",
+    ];
+    KNOWN
+        .iter()
+        .find(|words| stderr.contains(**words))
+        .map_or_else(|| gist(stderr), |words| (*words).to_owned())
+}
+
 /// The lines of an error output that say something, at most 600 characters of the last.
 pub(super) fn gist(stderr: &str) -> String {
     let lines: Vec<&str> = stderr

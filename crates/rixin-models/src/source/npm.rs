@@ -10,7 +10,7 @@ use rixin_base::{Cancel, Message};
 
 use super::{
     PackagePart, SourceError,
-    client::{Client, gist},
+    client::{Client, gist, no_network},
     package::{Index, Kind},
 };
 use crate::download::Meter;
@@ -72,7 +72,7 @@ fn failure(client: &Client, spec: &str, folder: &Path, stderr: &str) -> SourceEr
         return SourceError::DiskFull { path: folder.to_path_buf(), need: free + 1, free };
     }
     if says(&["ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "EAI_AGAIN", "ECONNRESET", "ENETUNREACH"]) {
-        return SourceError::Unreachable { host: "the npm registry".into(), why: gist(stderr) };
+        return SourceError::Unreachable { host: "the npm registry".into(), why: no_network(stderr) };
     }
     if says(&["E404", "ETARGET", "ENOVERSIONS"]) {
         return SourceError::NotThere { hub: "The npm registry", what: spec.to_owned() };

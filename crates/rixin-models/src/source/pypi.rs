@@ -10,7 +10,7 @@ use rixin_base::{Cancel, Message};
 
 use super::{
     PackagePart, SourceError,
-    client::{Client, gist},
+    client::{Client, gist, no_network},
     package::{Index, Kind},
 };
 use crate::download::Meter;
@@ -88,7 +88,7 @@ fn failure(client: &Client, spec: &str, folder: &Path, stderr: &str) -> SourceEr
     if says(&broken)
         || says(&["Connection refused", "Temporary failure in name resolution", "Network is unreachable"])
     {
-        return SourceError::Unreachable { host: "the Python package index".into(), why: gist(stderr) };
+        return SourceError::Unreachable { host: "the Python package index".into(), why: no_network(stderr) };
     }
     if says(&["No matching distribution found", "404 Client Error"]) {
         return SourceError::NotThere { hub: "The Python package index", what: format!("wheel of {spec}") };

@@ -31,7 +31,7 @@ fn lists_are_joined() {
     assert_eq!(SourceUri::from_list(&list).expect("parts").to_string(), "pypi:a==1#x.00+b==1#x.01");
     assert!(SourceUri::from_list(&["pypi:a==1#x", "npm:b@1#y"]).is_err());
     assert!(SourceUri::from_list(&["hf:a/b", "hf:a/c"]).is_err());
-    assert!(SourceUri::from_list::<&str>(&[]).is_err());
+    assert!(SourceUri::from_list(&[] as &[&str]).is_err());
 }
 
 #[test]
