@@ -5,7 +5,7 @@
     python tests/reference/llama_server.py --smollm2 SmolLM2-135M-Instruct.Q4_1.gguf --gemma gemma-3-270m-q4_k_m.gguf
 
 Each golden file is a list of {"path", "body", ...}: the request as it is sent to a replica too, and of the reply the text, the tokens'
-texts, the end and the counts; of embeddings the vectors.
+texts, how sure each was, the end and the counts; of embeddings the vectors.
 """
 
 import argparse
@@ -68,8 +68,13 @@ def post(url, path, body):
         return json.load(response)
 
 
+def gap(top):
+    return top[0]["logprob"] - top[1]["logprob"]
+
+
 def generated(url, path, body):
-    reply = post(url, path, {**body, "logprobs": True if "messages" in body else 1})
+    more = {"logprobs": True, "top_logprobs": 2} if "messages" in body else {"logprobs": 2}
+    reply = post(url, path, {**body, **more})
     choice = reply["choices"][0]
     text = choice["message"]["content"] if "messages" in body else choice["text"]
     return {
@@ -77,6 +82,8 @@ def generated(url, path, body):
         "body": body,
         "text": text,
         "tokens": [token["token"] for token in choice["logprobs"]["content"]],
+        # How much likelier the token was than the next one, in nats: near zero another build of llama.cpp may choose the other.
+        "gaps": [round(gap(token["top_logprobs"]), 3) for token in choice["logprobs"]["content"]],
         "finish_reason": choice["finish_reason"],
         "prompt_tokens": reply["usage"]["prompt_tokens"],
     }

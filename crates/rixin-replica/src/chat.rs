@@ -10,8 +10,8 @@ use rixin_chat::{
 };
 use rixin_protocol::{
     chat::{
-        ChatChoice, ChatChunk, ChatMessage, ChatRequest, ChatResponse, ChoiceLogprobs, ChunkChoice, Content, Delta,
-        FunctionCall, Role, ToolCall,
+        ChatChoice, ChatChunk, ChatMessage, ChatRequest, ChatResponse, ChoiceLogprobs, ChunkChoice, Content,
+        Delta, FunctionCall, Role, ToolCall,
     },
     usage::Usage,
 };
@@ -30,7 +30,11 @@ use crate::{
 ///
 /// # Errors
 /// Everything that is wrong before the answer begins, and, where it is not streamed, until its end.
-pub(crate) async fn answer(app: Shared, context: RequestContext, request: ChatRequest) -> Result<Response, Fault> {
+pub(crate) async fn answer(
+    app: Shared,
+    context: RequestContext,
+    request: ChatRequest,
+) -> Result<Response, Fault> {
     request.check()?;
     app.check_model(&request.model)?;
     let prompt = chat_prompt::build(&app, &request)?;

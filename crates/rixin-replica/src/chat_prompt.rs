@@ -91,10 +91,16 @@ fn shorten(
 ) -> Result<(String, Vec<Token>), Fault> {
     let is_system = |message: &Message| matches!(message.role.as_str(), "system" | "developer");
     // A turn starts with the user's words: calls and their results stay together.
-    let turns: Vec<usize> =
-        (1..messages.len()).filter(|&i| messages[i].role == "user" && messages[..i].iter().any(|m| !is_system(m))).collect();
+    let turns: Vec<usize> = (1..messages.len())
+        .filter(|&i| messages[i].role == "user" && messages[..i].iter().any(|m| !is_system(m)))
+        .collect();
     let without = |cut: usize| -> Vec<Message> {
-        messages.iter().enumerate().filter(|(i, m)| *i >= cut || is_system(m)).map(|(_, m)| m.clone()).collect()
+        messages
+            .iter()
+            .enumerate()
+            .filter(|(i, m)| *i >= cut || is_system(m))
+            .map(|(_, m)| m.clone())
+            .collect()
     };
     // The fewest turns to leave out, by halving: each try renders and tokenizes once.
     let (mut low, mut high) = (0, turns.len());

@@ -48,7 +48,11 @@ pub(crate) fn prompts(app: &App, prompt: &Prompt, param: &str) -> Result<Vec<Vec
         if let Some(token) = tokens.iter().find(|token| token.0 >= vocab) {
             return Err(out_of_range(
                 param,
-                &format!("{} is no token of this model: they go from 0 to {}", token.0, vocab.saturating_sub(1)),
+                &format!(
+                    "{} is no token of this model: they go from 0 to {}",
+                    token.0,
+                    vocab.saturating_sub(1)
+                ),
                 &format!("{} 不是该模型的 token：编号为 0 到 {}", token.0, vocab.saturating_sub(1)),
             ));
         }
@@ -181,8 +185,12 @@ impl Writer {
 
     fn piece(&mut self, index: usize, event: Event) -> Result<CompletionChoice, Fault> {
         let reader = &mut self.readers[index];
-        let mut choice =
-            CompletionChoice { text: String::new(), index: index as u32, finish_reason: None, logprobs: None };
+        let mut choice = CompletionChoice {
+            text: String::new(),
+            index: index as u32,
+            finish_reason: None,
+            logprobs: None,
+        };
         match event {
             Event::Text { text, tokens } => {
                 if let Some(matcher) = &mut reader.matcher
@@ -215,7 +223,10 @@ impl Chunks for Writer {
             .filter(|(reader, _)| !reader.before.is_empty())
             .map(|(reader, index)| reader.empty(index))
             .collect();
-        echoed.into_iter().filter_map(|choice| stream::data(&self.response(vec![choice], None)).ok()).collect()
+        echoed
+            .into_iter()
+            .filter_map(|choice| stream::data(&self.response(vec![choice], None)).ok())
+            .collect()
     }
 
     fn event(&mut self, index: usize, event: Event) -> Result<Vec<Bytes>, Fault> {

@@ -59,5 +59,6 @@ pub(crate) fn json_reply<T: serde::Serialize>(value: &T) -> Response {
 }
 
 fn json_bytes(status: StatusCode, bytes: Vec<u8>) -> Response {
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], Body::from(bytes)).into_response()
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], Body::from(bytes))
+        .into_response()
 }

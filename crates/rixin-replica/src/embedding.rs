@@ -44,7 +44,9 @@ pub(crate) async fn answer(app: &App, request: EmbeddingRequest) -> Result<Respo
 
 /// The first dimensions, of length 1 again.
 fn shorten(mut vector: Vec<f32>, dimensions: Option<u32>) -> Vec<f32> {
-    let Some(dimensions) = dimensions.map(|d| d as usize).filter(|d| *d < vector.len()) else { return vector };
+    let Some(dimensions) = dimensions.map(|d| d as usize).filter(|d| *d < vector.len()) else {
+        return vector;
+    };
     vector.truncate(dimensions);
     let length = vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
     if length > 0.0 {

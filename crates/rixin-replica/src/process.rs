@@ -79,7 +79,11 @@ fn log(filter: &str) {
         Ok(filter) => (filter, false),
         Err(_) => (tracing_subscriber::EnvFilter::new("info"), true),
     };
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
     if bad {
         tracing::warn!("the log's filter is not valid: using info");
     }
@@ -92,7 +96,9 @@ fn run(path: &Path) -> Result<(), Fault> {
         let shown = spec.socket.display();
         return Err(Fault::new(
             Code::LoadFailed,
-            format!("the socket's path {shown} is longer than {MAX_SOCKET_PATH} bytes: choose a shorter data folder"),
+            format!(
+                "the socket's path {shown} is longer than {MAX_SOCKET_PATH} bytes: choose a shorter data folder"
+            ),
             format!("套接字路径 {shown} 超过 {MAX_SOCKET_PATH} 字节：请选择更短的数据文件夹路径"),
         ));
     }

@@ -146,11 +146,7 @@ async fn open(app: &App, request: Request) -> (RequestContext, Result<Bytes, Fau
                 format!("请求体超过 {limit}"),
             )
         } else {
-            Fault::new(
-                Code::InvalidJson,
-                "the body was cut off before its end",
-                "请求体在结束之前中断",
-            )
+            Fault::new(Code::InvalidJson, "the body was cut off before its end", "请求体在结束之前中断")
         }
     });
     (context, bytes)

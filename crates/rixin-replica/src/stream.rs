@@ -123,7 +123,9 @@ async fn send(sender: &mpsc::Sender<Bytes>, chunk: Bytes) -> Result<(), Fault> {
     match sender.send_timeout(chunk, STALL).await {
         Ok(()) => Ok(()),
         // Nobody reads on: not worth a word.
-        Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(Fault::new(Code::Cancelled, "the client left", "客户端已断开")),
+        Err(mpsc::error::SendTimeoutError::Closed(_)) => {
+            Err(Fault::new(Code::Cancelled, "the client left", "客户端已断开"))
+        }
         Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(Fault::new(
             Code::Cancelled,
             format!("the answer was stopped: its reader took nothing for {} s", STALL.as_secs()),

@@ -13,6 +13,8 @@ const MAX_ELEMENTS: usize = 200_000;
 const MAX_DEPTH: usize = 64;
 /// llama.cpp's limit of one repetition.
 const MAX_REPEAT: u64 = 2000;
+/// Longest chain of rules before a character: llama.cpp's search recurses along it.
+const MAX_CHAIN: usize = 5000;
 /// Most steps of llama.cpp's search for left recursion, which visits a rule once for each way to it.
 const MAX_VISITS: u64 = 1_000_000;
 
@@ -247,7 +249,11 @@ impl<'a> Reader<'a> {
                     self.rules[id as usize] = Some(inner);
                     self.weight = (self.rules.len() - before).max(1) as u64;
                     if self.peek() != Some(b')') {
-                        return self.fail(start.saturating_sub(1), "this '(' is never closed", "该 '(' 没有闭合");
+                        return self.fail(
+                            start.saturating_sub(1),
+                            "this '(' is never closed",
+                            "该 '(' 没有闭合",
+                        );
                     }
                     self.at += 1;
                     self.grow(1)?;
@@ -293,7 +299,11 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 high = self.character()?;
                 if high < low {
-                    return self.fail(start, "a range of this class runs backwards", "该字符类中有反向的范围");
+                    return self.fail(
+                        start,
+                        "a range of this class runs backwards",
+                        "该字符类中有反向的范围",
+                    );
                 }
             }
             self.grow(2)?;
@@ -309,7 +319,11 @@ impl<'a> Reader<'a> {
     fn character(&mut self) -> Result<u32, GrammarError> {
         let start = self.at;
         let Some(c) = self.rest().chars().next() else {
-            return self.fail(start, "the grammar ends inside a literal or a character class", "语法在字面文本或字符类中间结束");
+            return self.fail(
+                start,
+                "the grammar ends inside a literal or a character class",
+                "语法在字面文本或字符类中间结束",
+            );
         };
         self.at += c.len_utf8();
         if c != '\\' {
@@ -388,7 +402,11 @@ impl<'a> Reader<'a> {
                 if self.peek() == Some(b',') {
                     self.at += 1;
                     self.space(true);
-                    max = if self.peek().is_some_and(|b| b.is_ascii_digit()) { Some(self.number()?) } else { None };
+                    max = if self.peek().is_some_and(|b| b.is_ascii_digit()) {
+                        Some(self.number()?)
+                    } else {
+                        None
+                    };
                 }
                 if self.peek() != Some(b'}') {
                     return self.fail(self.at, "'}' is needed here", "此处需要 '}'");
@@ -468,19 +486,35 @@ fn element_size(element: &Element) -> usize {
 }
 
 impl Rules {
-    /// Which rules can be empty, by the fixed point.
+    /// Which rules can be empty. Each sequence of rules alone waits for as many of them as it has.
     fn nullable(&self) -> Vec<bool> {
         let mut nullable = vec![false; self.rules.len()];
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for (id, rule) in self.rules.iter().enumerate().rev() {
-                let empty = rule.iter().any(|sequence| {
-                    sequence.iter().all(|e| matches!(e, Element::Rule(r) if nullable[*r as usize]))
-                });
-                if empty && !nullable[id] {
-                    nullable[id] = true;
-                    changed = true;
+        let mut users: Vec<Vec<usize>> = vec![Vec::new(); self.rules.len()];
+        let mut waits: Vec<(usize, usize)> = Vec::new();
+        let mut ready: Vec<usize> = Vec::new();
+        for (id, sequence) in
+            self.rules.iter().enumerate().flat_map(|(id, rule)| rule.iter().map(move |s| (id, s)))
+        {
+            if sequence.is_empty() {
+                ready.push(id);
+            } else if sequence.iter().all(|e| matches!(e, Element::Rule(_))) {
+                for element in sequence {
+                    if let Element::Rule(rule) = element {
+                        users[*rule as usize].push(waits.len());
+                    }
+                }
+                waits.push((id, sequence.len()));
+            }
+        }
+        while let Some(id) = ready.pop() {
+            if std::mem::replace(&mut nullable[id], true) {
+                continue;
+            }
+            for user in &users[id] {
+                let (rule, left) = &mut waits[*user];
+                *left -= 1;
+                if *left == 0 {
+                    ready.push(*rule);
                 }
             }
         }
@@ -524,6 +558,9 @@ impl Rules {
                         return Err(left_recursion(path.iter().rev().find_map(|(r, _)| names.get(r))));
                     }
                     path.push((*child, 0));
+                    if path.len() > MAX_CHAIN {
+                        return Err(too_tangled());
+                    }
                     continue;
                 }
                 open[id] = false;
@@ -531,10 +568,7 @@ impl Rules {
                     .iter()
                     .fold(1u64, |sum, child| sum.saturating_add(visits[*child as usize].unwrap_or(1)));
                 if total > MAX_VISITS {
-                    return Err(GrammarError::unusable(
-                        "its rules refer to each other in too many ways",
-                        "规则之间相互引用的方式过多",
-                    ));
+                    return Err(too_tangled());
                 }
                 visits[id] = Some(total);
             }
@@ -543,10 +577,16 @@ impl Rules {
     }
 }
 
+fn too_tangled() -> GrammarError {
+    GrammarError::unusable("its rules refer to each other in too many ways", "规则之间的相互引用过多")
+}
+
 fn left_recursion(name: Option<&&str>) -> GrammarError {
     let name = name.copied().unwrap_or("root");
     GrammarError::unusable(
-        format!("the rule '{name}' reaches itself without a character in between (left recursion, or a repetition of something that can be empty)"),
+        format!(
+            "the rule '{name}' reaches itself without a character in between (left recursion, or a repetition of something that can be empty)"
+        ),
         format!("规则 '{name}' 未消耗任何字符就回到自身（左递归，或重复了可为空的内容）"),
     )
 }

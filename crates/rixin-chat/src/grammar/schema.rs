@@ -89,7 +89,9 @@ impl Walk<'_> {
         match map.get("type") {
             None | Some(Value::String(_)) => {}
             Some(Value::Array(list)) if !list.is_empty() && list.iter().all(Value::is_string) => {}
-            Some(_) => return fail(path, "'type' is a text or a list of texts", "'type' 必须是文本或文本列表"),
+            Some(_) => {
+                return fail(path, "'type' is a text or a list of texts", "'type' 必须是文本或文本列表");
+            }
         }
         let types: Vec<&str> = match map.get("type") {
             Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
@@ -98,13 +100,21 @@ impl Walk<'_> {
         };
         const TYPES: [&str; 7] = ["object", "array", "string", "integer", "number", "boolean", "null"];
         if let Some(unknown) = types.iter().find(|t| !TYPES.contains(t)) {
-            return fail(path, &format!("the type {unknown:?} does not exist"), &format!("不存在类型 {unknown:?}"));
+            return fail(
+                path,
+                &format!("the type {unknown:?} does not exist"),
+                &format!("不存在类型 {unknown:?}"),
+            );
         }
         let weight = weight.saturating_mul(types.len().max(1) as u64);
         for key in ["anyOf", "oneOf", "allOf"] {
             if let Some(list) = map.get(key) {
                 let Some(list) = list.as_array().filter(|list| !list.is_empty()) else {
-                    return fail(&format!("{path}/{key}"), "a list of schemas is needed, not empty", "需要非空的 schema 列表");
+                    return fail(
+                        &format!("{path}/{key}"),
+                        "a list of schemas is needed, not empty",
+                        "需要非空的 schema 列表",
+                    );
                 };
                 self.list(list, key, path, depth, weight)?;
             }
@@ -185,15 +195,26 @@ impl Walk<'_> {
     ) -> Result<(), GrammarError> {
         if let Some(properties) = map.get("properties") {
             let Some(properties) = properties.as_object() else {
-                return Err(GrammarError::schema(path, "'properties' is an object", "'properties' 必须是对象"));
+                return Err(GrammarError::schema(
+                    path,
+                    "'properties' is an object",
+                    "'properties' 必须是对象",
+                ));
             };
-            let required: Vec<&str> =
-                map.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+            let required: Vec<&str> = map
+                .get("required")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             let optional = properties.keys().filter(|name| !required.contains(&name.as_str())).count();
             if properties.len() > MAX_PROPERTIES || optional > MAX_OPTIONAL {
                 return Err(GrammarError::schema(
                     path,
-                    format!("an object has at most {MAX_PROPERTIES} properties, {MAX_OPTIONAL} of them optional"),
+                    format!(
+                        "an object has at most {MAX_PROPERTIES} properties, {MAX_OPTIONAL} of them optional"
+                    ),
                     format!("一个对象最多 {MAX_PROPERTIES} 个属性，其中可选的最多 {MAX_OPTIONAL} 个"),
                 ));
             }
@@ -215,14 +236,28 @@ impl Walk<'_> {
         }
     }
 
-    fn list(&self, list: &[Value], key: &str, path: &mut String, depth: usize, weight: u64) -> Result<(), GrammarError> {
+    fn list(
+        &self,
+        list: &[Value],
+        key: &str,
+        path: &mut String,
+        depth: usize,
+        weight: u64,
+    ) -> Result<(), GrammarError> {
         for (i, item) in list.iter().enumerate() {
             self.child(item, &format!("{key}/{i}"), path, depth, weight)?;
         }
         Ok(())
     }
 
-    fn child(&self, schema: &Value, step: &str, path: &mut String, depth: usize, weight: u64) -> Result<(), GrammarError> {
+    fn child(
+        &self,
+        schema: &Value,
+        step: &str,
+        path: &mut String,
+        depth: usize,
+        weight: u64,
+    ) -> Result<(), GrammarError> {
         let length = path.len();
         path.push('/');
         path.push_str(step);

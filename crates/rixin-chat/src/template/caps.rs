@@ -38,14 +38,20 @@ fn user(text: &str) -> Json {
 }
 
 fn calls(content: &Json, arguments: &Json, id: &str) -> Vec<Json> {
-    let call = json!({"id": id, "type": "function", "function": {"name": "probe_call", "arguments": arguments}});
+    let call =
+        json!({"id": id, "type": "function", "function": {"name": "probe_call", "arguments": arguments}});
     vec![user("u"), json!({"role": "assistant", "content": content, "tool_calls": [call]})]
 }
 
 impl Caps {
     pub(super) fn probe(template: &ChatTemplate) -> Self {
         let try_out = |messages: &[Json], tools: Option<&[Json]>| {
-            template.render(&RenderInput { messages, tools, add_generation_prompt: true, ..RenderInput::default() })
+            template.render(&RenderInput {
+                messages,
+                tools,
+                add_generation_prompt: true,
+                ..RenderInput::default()
+            })
         };
         let shows = |messages: &[Json], tools: Option<&[Json]>, needle: &str| {
             try_out(messages, tools).is_ok_and(|text| text.contains(needle))
@@ -57,7 +63,8 @@ impl Caps {
             "parameters": {"type": "object", "properties": {"a": {"type": "string", "description": "d"}}, "required": ["a"]}}});
         let tools = shows(&[user("u")], Some(std::slice::from_ref(&tool)), NEEDLE);
         let mut caps = Self {
-            system: shows(&[json!({"role": "system", "content": NEEDLE}), user("u")], None, NEEDLE) || typed_content,
+            system: shows(&[json!({"role": "system", "content": NEEDLE}), user("u")], None, NEEDLE)
+                || typed_content,
             developer: source.contains("developer"),
             alternates: try_out(&[user("u"), user("v")], None).is_err(),
             tools,
@@ -84,9 +91,13 @@ impl Caps {
                 break;
             }
         }
-        let result = |id: &str| json!({"role": "tool", "content": NEEDLE, "tool_call_id": id, "name": "probe_call"});
-        let mut conversation =
-            calls(&if caps.null_content { Json::Null } else { "".into() }, if caps.object_arguments { &object } else { &text }, "abcdefghi");
+        let result =
+            |id: &str| json!({"role": "tool", "content": NEEDLE, "tool_call_id": id, "name": "probe_call"});
+        let mut conversation = calls(
+            &if caps.null_content { Json::Null } else { "".into() },
+            if caps.object_arguments { &object } else { &text },
+            "abcdefghi",
+        );
         conversation.push(result("abcdefghi"));
         // ChatML's loop prints any role; only a template that names the role was trained with it.
         caps.tool_role = caps.tool_calls && source.contains("tool") && shows(&conversation, None, NEEDLE);

@@ -172,8 +172,7 @@ fn call_id(id: &str, caps: &Caps) -> String {
         return id.to_owned();
     }
     // FNV-1a: the same id must give the same text in the call and in its result.
-    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash =
+        id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     tools::short_id(hash)
 }

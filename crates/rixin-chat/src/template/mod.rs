@@ -98,11 +98,15 @@ impl Explain for TemplateError {
                 "该模型不能对话：它是基座模型，文件中没有对话模板。请改用 /v1/completions，或选择指令（instruct）模型",
             ),
             Self::TooLong { bytes } => Text::new(
-                format!("this model can't chat: its chat template has {bytes} bytes, at most {MAX_TEMPLATE_BYTES} are possible"),
+                format!(
+                    "this model can't chat: its chat template has {bytes} bytes, at most {MAX_TEMPLATE_BYTES} are possible"
+                ),
                 format!("该模型不能对话：对话模板有 {bytes} 字节，最多 {MAX_TEMPLATE_BYTES} 字节"),
             ),
             Self::Syntax { why } => Text::new(
-                format!("this model can't chat: its chat template is not valid ({why}): use /v1/completions, or another conversion of the model"),
+                format!(
+                    "this model can't chat: its chat template is not valid ({why}): use /v1/completions, or another conversion of the model"
+                ),
                 format!("该模型不能对话：对话模板无效（{why}）。请改用 /v1/completions，或换用其他转换版本"),
             ),
             Self::Refused { why } => Text::new(

@@ -19,7 +19,12 @@ pub(super) fn method(state: &mut State, value: &Value, name: &str, args: &[Value
 }
 
 /// transformers' `tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`: `json.dumps` without HTML escapes.
-pub(super) fn tojson(state: &State, value: &Value, rest: Rest<Value>, kwargs: Kwargs) -> Result<Value, Error> {
+pub(super) fn tojson(
+    state: &State,
+    value: &Value,
+    rest: Rest<Value>,
+    kwargs: Kwargs,
+) -> Result<Value, Error> {
     let get = |name: &str| kwargs.get::<Option<Value>>(name).ok().flatten().filter(|v| !v.is_none());
     let ascii = rest.first().cloned().or_else(|| get("ensure_ascii")).is_some_and(|v| v.is_true());
     let indent = rest.get(1).cloned().or_else(|| get("indent")).filter(|v| !v.is_none());
@@ -31,7 +36,12 @@ pub(super) fn tojson(state: &State, value: &Value, rest: Rest<Value>, kwargs: Kw
         }),
     };
     let separators = rest.get(2).cloned().or_else(|| get("separators")).filter(|v| !v.is_none());
-    let part = |i| separators.as_ref().and_then(|s| s.get_item_by_index(i).ok()).and_then(|v| v.as_str().map(str::to_owned));
+    let part = |i| {
+        separators
+            .as_ref()
+            .and_then(|s| s.get_item_by_index(i).ok())
+            .and_then(|v| v.as_str().map(str::to_owned))
+    };
     let sort = rest.get(3).cloned().or_else(|| get("sort_keys")).is_some_and(|v| v.is_true());
     kwargs.assert_all_used().or_else(|_| Ok::<(), Error>(()))?;
     let mut writer = Dump {

@@ -106,7 +106,11 @@ impl ToolPlan {
             let grammar = self.rules(&tools, "").and_then(|rules| ValidGrammar::gbnf(&rules));
             let triggers = match self.format.opening() {
                 Some(mark) => vec![mark.to_owned()],
-                None => self.tools.iter().map(|tool| format!("{{\"name\": {}", Json::from(tool.name.as_str()))).collect(),
+                None => self
+                    .tools
+                    .iter()
+                    .map(|tool| format!("{{\"name\": {}", Json::from(tool.name.as_str())))
+                    .collect(),
             };
             return Ok(match grammar {
                 Ok(grammar) => Some(grammar.lazy(triggers)),
@@ -132,19 +136,20 @@ impl ToolPlan {
         let call = calls.join(" | ");
         let more = if self.parallel { MORE_CALLS } else { 0 };
         let many = |open: &str, between: &str, close: &str| {
-            let rest = if more == 0 {
-                String::new()
-            } else {
-                format!("( {} call ){{0,{more}}} ", literal(between))
-            };
+            let rest =
+                if more == 0 { String::new() } else { format!("( {} call ){{0,{more}}} ", literal(between)) };
             format!("{} call {rest}{}", literal(open), literal(close))
         };
         let body = match self.format {
-            Format::Hermes | Format::Generic => many("<tool_call>\n", "\n</tool_call>\n<tool_call>\n", "\n</tool_call>"),
+            Format::Hermes | Format::Generic => {
+                many("<tool_call>\n", "\n</tool_call>\n<tool_call>\n", "\n</tool_call>")
+            }
             Format::Llama3 => "call".to_owned(),
             Format::Mistral => many("[TOOL_CALLS][", ", ", "]"),
             Format::MistralArgs => many("[TOOL_CALLS]", "[TOOL_CALLS]", ""),
-            Format::DeepSeek | Format::DeepSeek31 => many("<｜tool▁calls▁begin｜>", "\n", "<｜tool▁calls▁end｜>"),
+            Format::DeepSeek | Format::DeepSeek31 => {
+                many("<｜tool▁calls▁begin｜>", "\n", "<｜tool▁calls▁end｜>")
+            }
             Format::Glm | Format::QwenXml => many("<tool_call>", "</tool_call>\n<tool_call>", "</tool_call>"),
         };
         Ok(format!("root ::= {before}{body}\n{THINK_RULES}call ::= {call}\n{rules}"))
@@ -166,7 +171,11 @@ fn thinking(thinks: bool, inside: bool) -> &'static str {
 ///
 /// # Errors
 /// As [`schema_rules`].
-pub fn schema_after_thinking(schema: &Json, thinks: bool, prompt: &str) -> Result<ValidGrammar, GrammarError> {
+pub fn schema_after_thinking(
+    schema: &Json,
+    thinks: bool,
+    prompt: &str,
+) -> Result<ValidGrammar, GrammarError> {
     if !(thinks && in_reasoning(prompt)) {
         return ValidGrammar::json_schema(schema);
     }
@@ -197,7 +206,11 @@ fn is_text(schema: &Json) -> bool {
 }
 
 fn text_parameters(tool: &ToolSpec) -> Vec<String> {
-    properties(tool).into_iter().filter(|(_, schema, _)| is_text(schema)).map(|(name, ..)| name.clone()).collect()
+    properties(tool)
+        .into_iter()
+        .filter(|(_, schema, _)| is_text(schema))
+        .map(|(name, ..)| name.clone())
+        .collect()
 }
 
 /// The right side of a call's rule, and the rules that it needs.
@@ -238,7 +251,8 @@ fn call_rule(format: Format, tool: &ToolSpec, i: usize) -> Result<(String, Strin
 fn tagged_rule(format: Format, tool: &ToolSpec, i: usize) -> Result<(String, String), GrammarError> {
     let glm = format == Format::Glm;
     let mut rules = String::new();
-    let mut call = literal(&if glm { format!("{}\n", tool.name) } else { format!("\n<function={}>\n", tool.name) });
+    let mut call =
+        literal(&if glm { format!("{}\n", tool.name) } else { format!("\n<function={}>\n", tool.name) });
     for (p, (name, schema, required)) in properties(tool).into_iter().enumerate() {
         let value = match schema["enum"].as_array() {
             Some(list) if is_text(schema) => {

@@ -117,7 +117,11 @@ impl CallScan {
             self.escaped = true;
         } else if c == '"' {
             self.in_string = false;
-            if self.depth == 1 && self.in_value && matches!(self.key.as_str(), "name" | "function") && self.name.is_none() {
+            if self.depth == 1
+                && self.in_value
+                && matches!(self.key.as_str(), "name" | "function")
+                && self.name.is_none()
+            {
                 self.name = serde_json::from_str::<String>(&self.text).ok().filter(|name| !name.is_empty());
             }
         }

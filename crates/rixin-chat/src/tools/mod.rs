@@ -110,11 +110,8 @@ impl Format {
 /// The system prompt's part that tells a model without tools in its template about them.
 pub fn instructions(tools: &[Json], parallel: bool) -> String {
     let list: Vec<String> = tools.iter().map(|tool| tool["function"].to_string()).collect();
-    let many = if parallel {
-        "For several calls write several such blocks."
-    } else {
-        "Write one block only."
-    };
+    let many =
+        if parallel { "For several calls write several such blocks." } else { "Write one block only." };
     format!(
         "You can call these functions (JSON, one a line):\n<tools>\n{}\n</tools>\n\
          To call a function, answer with nothing but its name and arguments as JSON inside <tool_call></tool_call>:\n\

@@ -73,7 +73,9 @@ enum State {
     /// White space, then `</tool_call>`.
     Close,
     /// After Mistral's mark.
-    Mistral { in_list: bool },
+    Mistral {
+        in_list: bool,
+    },
     /// Between Llama's calls.
     Llama,
     /// Between DeepSeek's calls.
@@ -170,7 +172,8 @@ impl Parser {
                 self.arguments(self.calls.saturating_sub(1), tail);
             }
             // An answer that was cut off inside its second call: the start of a call is no news for the person.
-            State::Json(_) | State::Mistral { .. } | State::DeepSeek | State::DeepSeekClose if self.calls > 0 => {}
+            State::Json(_) | State::Mistral { .. } | State::DeepSeek | State::DeepSeekClose
+                if self.calls > 0 => {}
             _ => self.content(raw + &rest),
         }
         self.state = State::Content;

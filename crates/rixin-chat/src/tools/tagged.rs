@@ -89,7 +89,8 @@ impl Tagged {
             let waits = [marks.key_open, CALL_END, FUNCTION_END].iter().any(|mark| mark.starts_with(rest));
             // Foreign text between the tags is skipped up to the next tag.
             if !waits {
-                let next = rest.char_indices().skip(1).find(|(_, c)| *c == '<').map_or(rest.len(), |(at, _)| at);
+                let next =
+                    rest.char_indices().skip(1).find(|(_, c)| *c == '<').map_or(rest.len(), |(at, _)| at);
                 let used = skipped + next;
                 buffer.drain(..used);
                 return TaggedStep::Arguments(String::new());
