@@ -7,6 +7,7 @@
 mod gbnf;
 mod literal;
 mod matcher;
+mod recursion;
 mod schema;
 
 use std::sync::Arc;

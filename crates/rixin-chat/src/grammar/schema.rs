@@ -145,7 +145,7 @@ impl Walk<'_> {
         for key in ["minItems", "maxItems", "minLength", "maxLength"] {
             if let Some(value) = map.get(key) {
                 // llama.cpp's converter opens a maximum over its limit; a minimum over it has no grammar.
-                if !value.as_u64().is_some_and(|n| n <= MAX_COUNT) {
+                if value.as_u64().is_none_or(|n| n > MAX_COUNT) {
                     return Err(GrammarError::schema(
                         path,
                         format!("'{key}' is a whole number from 0 to {MAX_COUNT}"),

@@ -28,13 +28,10 @@ pub(super) fn tojson(
     let get = |name: &str| kwargs.get::<Option<Value>>(name).ok().flatten().filter(|v| !v.is_none());
     let ascii = rest.first().cloned().or_else(|| get("ensure_ascii")).is_some_and(|v| v.is_true());
     let indent = rest.get(1).cloned().or_else(|| get("indent")).filter(|v| !v.is_none());
-    let indent = match &indent {
-        None => None,
-        Some(v) => Some(match v.as_str() {
-            Some(text) => text.to_owned(),
-            None => " ".repeat(v.as_usize().unwrap_or(0).min(32)),
-        }),
-    };
+    let indent = indent.map(|v| match v.as_str() {
+        Some(text) => text.to_owned(),
+        None => " ".repeat(v.as_usize().unwrap_or(0).min(32)),
+    });
     let separators = rest.get(2).cloned().or_else(|| get("separators")).filter(|v| !v.is_none());
     let part = |i| {
         separators
