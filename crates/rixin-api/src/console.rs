@@ -86,9 +86,12 @@ pub(crate) fn file(method: &Method, uri: &Uri, headers: &HeaderMap, info: &Info)
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
-    let last = path.rsplit('/').next().unwrap_or_default();
-    if !path.is_empty() && (!wants_page || last.contains('.')) {
+    if !path.is_empty() && (!wants_page || path.rsplit('/').next().is_some_and(|last| last.contains('.'))) {
         return None;
+    }
+    if path.contains('/') {
+        // The console's pages lie behind '#', and its files are named relative to the root.
+        return Some(guarded((StatusCode::SEE_OTHER, [(header::LOCATION, "/")]).into_response()));
     }
     Some(match Dist::get("index.html") {
         Some(index) => embedded("index.html", index, headers),

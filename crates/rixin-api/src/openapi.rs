@@ -68,11 +68,25 @@ fn with_common_parts(mut doc: utoipa::openapi::OpenApi) -> utoipa::openapi::Open
     doc.info.version = rixin_base::VERSION.to_owned();
     for (path, item) in &mut doc.paths.paths {
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete, &mut item.put];
-        for operation in operations.into_iter().flatten() {
-            finish(path, operation);
+        for (method, operation) in METHODS.into_iter().zip(operations) {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(operation_id(method, path));
+                finish(path, operation);
+            }
         }
     }
     doc
+}
+
+const METHODS: [&str; 5] = ["get", "post", "patch", "delete", "put"];
+
+/// `get_api_models_by_id`: from what is unique already, as the names of functions are not.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split('/').filter(|word| !word.is_empty()).map(|word| match word.strip_prefix('{') {
+        Some(name) => format!("by_{}", name.trim_end_matches('}')),
+        None => word.replace('-', "_"),
+    });
+    std::iter::once(method.to_owned()).chain(words).collect::<Vec<_>>().join("_")
 }
 
 fn finish(path: &str, operation: &mut Operation) {

@@ -22,8 +22,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Where hyper itself stops reading a head; smaller ones over our own limit are refused in our own shape.
 const HEAD_BUFFER: usize = 64 << 10;
-/// Connections at the same time; the system's limit of open files allows for fewer where that is low.
+/// Connections at the same time; fewer where the system's limit of open files is low.
 const MAX_CONNECTIONS: usize = 4096;
+/// Open files beside connections: databases, logs, listeners.
+const OTHER_FILES: u64 = 128;
 /// Streams that were told to end have this long to say so.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Samples are sorted into their buckets this often.
@@ -37,7 +39,7 @@ const UPKEEP: Duration = Duration::from_secs(15);
 pub async fn serve(state: AppState, listener: TcpListener, shutdown: Cancel) -> io::Result<()> {
     let address = listener.local_addr()?;
     let router = crate::router(state.clone());
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let room = Arc::new(Semaphore::new(max_connections()));
     let connections = TaskTracker::new();
     let upkeep = tokio::spawn(upkeep(state.clone()));
     tracing::info!(%address, "the gateway is ready");
@@ -66,6 +68,23 @@ pub async fn serve(state: AppState, listener: TcpListener, shutdown: Cancel) -> 
     }
     upkeep.abort();
     Ok(())
+}
+
+/// Raises the limit of open files as far as this user may. A request takes two of them: the client's connection and the replica's.
+fn max_connections() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = 2 * MAX_CONNECTIONS as u64 + OTHER_FILES;
+    let reachable = limit.maximum.map_or(wanted, |most| most.min(wanted));
+    let mut files = limit.current.unwrap_or(wanted);
+    if files < reachable {
+        match setrlimit(Resource::Nofile, Rlimit { current: Some(reachable), maximum: limit.maximum }) {
+            Ok(()) => files = reachable,
+            Err(error) => tracing::warn!(%error, files, "the limit of open files could not be raised"),
+        }
+    }
+    let room = usize::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(MAX_CONNECTIONS);
+    room.clamp(16, MAX_CONNECTIONS)
 }
 
 type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);

@@ -18,6 +18,12 @@ pub fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        // A body that is no JSON may first look like one with a wrong type: "[[[[" where an object is due.
+        if error.inner().is_data()
+            && let Err(broken) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes)
+        {
+            return syntax(&broken);
+        }
         let fault = fault(&error);
         match (fault.code, &fault.param) {
             (Code::InvalidValue, None) => {
@@ -121,6 +127,8 @@ mod tests {
         assert_eq!(body::<ChatRequest>(b"{").expect_err("syntax").code, Code::InvalidJson);
         assert_eq!(body::<ChatRequest>(b"\xff").expect_err("utf-8").code, Code::InvalidJson);
         let deep = "[".repeat(100_000);
+        assert_eq!(body::<ChatRequest>(deep.as_bytes()).expect_err("deep").code, Code::InvalidJson);
+        assert_eq!(body::<ChatRequest>(b"[]").expect_err("a list").code, Code::InvalidValue);
         assert_eq!(body::<serde_json::Value>(deep.as_bytes()).expect_err("deep").code, Code::InvalidJson);
     }
 }
