@@ -301,14 +301,21 @@ pub(super) fn is_damaged(error: &sqlx::Error) -> bool {
 
 async fn connect(path: &Path, create: bool) -> Result<SqlitePool, sqlx::Error> {
     // Not synchronous: after a power cut the file may be damaged, and is then made anew from the manifests.
-    let options = SqliteConnectOptions::from_str("sqlite://")?
+    let mut options = SqliteConnectOptions::from_str("sqlite://")?
         .filename(path)
         .create_if_missing(create)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Off)
         .busy_timeout(Duration::from_secs(10))
         .pragma("mmap_size", "268435456");
-    SqlitePoolOptions::new().max_connections(4).min_connections(0).connect_with(options).await
+    if !create {
+        options = options.journal_mode(SqliteJournalMode::Wal);
+    }
+    let pool = SqlitePoolOptions::new().max_connections(4).min_connections(0).connect_with(options).await?;
+    if create {
+        // Only now, when nothing waits for the disk any more: among the options this one would come before `synchronous`.
+        sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(&pool).await?;
+    }
+    Ok(pool)
 }
 
 async fn get<'e>(on: impl sqlx::SqliteExecutor<'e>, name: &str) -> Result<i64, sqlx::Error> {
