@@ -2,7 +2,7 @@
 
 import { Fragment, useEffect, useId, useState } from 'react';
 import { conversations } from '../api/endpoints';
-import type { Conversation, Page } from '../api/types';
+import type { ConversationPage } from '../api/types';
 import { type TextKey, useT } from '../i18n';
 import { toDate } from '../lib/format';
 import { useDebounced, useResource } from '../lib/resource';
@@ -29,10 +29,8 @@ export function ConversationList({ current }: { current: string | null }) {
   const [query, setQuery] = useState('');
   const q = useDebounced(query.trim(), 250);
   const version = useStore(listVersion);
-  const list = useResource<Page<Conversation>>(`conversations ${q}`, (signal) =>
-    conversations.list({ q, limit: PAGE }, signal),
-  );
-  const [more, setMore] = useState<Page<Conversation> | null>(null);
+  const list = useResource(`conversations ${q}`, (signal) => conversations.list({ q, limit: PAGE }, signal));
+  const [more, setMore] = useState<ConversationPage | null>(null);
   const [busy, setBusy] = useState(false);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a change of the list is the event

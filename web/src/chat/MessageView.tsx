@@ -126,7 +126,7 @@ function Facts({ message, speed }: { message: Message; speed: Speed | undefined 
       {message.model && <span>{message.model}</span>}
       {usage && (
         <span title={t('chat.tokensTitle')}>
-          {t('chat.tokens', { prompt: usage.prompt_tokens, completion: usage.completion_tokens })}
+          {t('chat.tokens', { prompt: usage.prompt_tokens ?? 0, completion: usage.completion_tokens ?? 0 })}
         </span>
       )}
       {speed?.tokensPerSec && <span>{t('chat.speed', { n: number(speed.tokensPerSec, lang, 1) })}</span>}

@@ -1,6 +1,7 @@
 // The sampling parameters of a conversation. What is left out is the model's own choice.
 
-export interface Params {
+/** A type and no interface, so that it can be taken for the free object that the API stores. */
+export type Params = {
   temperature?: number;
   top_p?: number;
   top_k?: number;
@@ -11,7 +12,7 @@ export interface Params {
   presence_penalty?: number;
   frequency_penalty?: number;
   stop?: string[];
-}
+};
 
 export interface ParamField {
   name: Exclude<keyof Params, 'stop'>;

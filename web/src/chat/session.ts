@@ -2,8 +2,8 @@
 // while another page is looked at.
 
 import { ApiError } from '../api/client';
-import { type ConversationPatch, conversations } from '../api/endpoints';
-import type { Conversation, Message, Usage } from '../api/types';
+import { conversations } from '../api/endpoints';
+import type { Conversation, ConversationPatch, Message, Usage } from '../api/types';
 import { Store } from '../lib/store';
 import { complete, type Turn } from './completion';
 import { listChanged } from './history';

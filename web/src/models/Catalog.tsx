@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useState } from 'react';
 import { catalog, replicas } from '../api/endpoints';
-import type { CatalogItem } from '../api/types';
+import type { CatalogItem, ModelKind } from '../api/types';
 import { type TextKey, useLang, useT } from '../i18n';
 import { bytes, parameters } from '../lib/format';
 import { useDebounced, useResource } from '../lib/resource';
@@ -16,7 +16,7 @@ const TIERS = ['laptop', 'workstation', 'server'];
 export function Catalog({ admin, onPull }: { admin: boolean; onPull: (target: string) => void }) {
   const t = useT();
   const [query, setQuery] = useState('');
-  const [kind, setKind] = useState('');
+  const [kind, setKind] = useState<ModelKind | ''>('');
   const [tier, setTier] = useState('');
   const [language, setLanguage] = useState('');
   const [fits, setFits] = useState(false);
@@ -24,7 +24,7 @@ export function Catalog({ admin, onPull }: { admin: boolean; onPull: (target: st
   const ended = useStore(pullsEnded);
   const running = useStore(pulls).filter(isRunning);
   const list = useResource(`catalog ${q} ${kind} ${fits}`, (signal) =>
-    catalog.list({ q, kind, fits: fits || undefined }, signal),
+    catalog.list({ q, kind: kind || undefined, fits: fits || undefined }, signal),
   );
   const memory = useResource('catalog memory', (signal) => replicas.list(signal));
 
@@ -50,7 +50,10 @@ export function Catalog({ admin, onPull }: { admin: boolean; onPull: (target: st
           onChange={setKind}
           choices={[
             { value: '', label: t('models.all') },
-            ...['chat', 'embedding', 'speech', 'image'].map((value) => ({ value, label: kindLabel(t, value) })),
+            ...(['chat', 'embedding', 'speech', 'image'] as const).map((value) => ({
+              value,
+              label: kindLabel(t, value),
+            })),
           ]}
         />
         <Select

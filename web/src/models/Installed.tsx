@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
 import { models } from '../api/endpoints';
-import type { Manifest, Page } from '../api/types';
+import type { Manifest, ManifestPage, ModelKind, Origin } from '../api/types';
 import { readSetup, writeSetup } from '../chat/drafts';
 import { useLang, useT } from '../i18n';
 import { bytes, number, parameters } from '../lib/format';
@@ -24,15 +24,15 @@ export function Installed({ admin }: { admin: boolean }) {
   const t = useT();
   const lang = useLang();
   const [query, setQuery] = useState('');
-  const [kind, setKind] = useState('');
-  const [origin, setOrigin] = useState('');
+  const [kind, setKind] = useState<ModelKind | ''>('');
+  const [origin, setOrigin] = useState<Origin | ''>('');
   const q = useDebounced(query.trim(), 200);
   const ended = useStore(pullsEnded);
   const [details, setDetails] = useState<Manifest | null>(null);
   const [removing, setRemoving] = useState<Manifest | null>(null);
-  const [more, setMore] = useState<Page<Manifest> | null>(null);
+  const [more, setMore] = useState<ManifestPage | null>(null);
   const list = useResource(`models ${q} ${kind} ${origin}`, (signal) =>
-    models.list({ q, kind, origin, limit: PAGE }, signal),
+    models.list({ q, kind: kind || undefined, origin: origin || undefined, limit: PAGE }, signal),
   );
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a pull that ended is the event
@@ -47,8 +47,14 @@ export function Installed({ admin }: { admin: boolean }) {
   const filtered = q !== '' || kind !== '' || origin !== '';
   const loadMore = async () => {
     try {
-      const page = await models.list({ q, kind, origin, limit: PAGE, after: next ?? undefined });
-      setMore((old) => ({ data: [...(old?.data ?? []), ...page.data], next: page.next }));
+      const page = await models.list({
+        q,
+        kind: kind || undefined,
+        origin: origin || undefined,
+        limit: PAGE,
+        after: next ?? undefined,
+      });
+      setMore((old) => ({ ...page, data: [...(old?.data ?? []), ...page.data] }));
     } catch (error) {
       toastError(t, error);
     }
@@ -68,7 +74,7 @@ export function Installed({ admin }: { admin: boolean }) {
           onChange={setKind}
           choices={[
             { value: '', label: t('models.all') },
-            ...['chat', 'embedding', 'image', 'lora', 'speech', 'other'].map((value) => ({
+            ...(['chat', 'embedding', 'image', 'lora', 'speech', 'other'] as const).map((value) => ({
               value,
               label: kindLabel(t, value),
             })),
@@ -80,7 +86,7 @@ export function Installed({ admin }: { admin: boolean }) {
           onChange={setOrigin}
           choices={[
             { value: '', label: t('models.all') },
-            ...['own', 'imported', 'trained'].map((value) => ({ value, label: originLabel(t, value) })),
+            ...(['own', 'imported', 'trained'] as const).map((value) => ({ value, label: originLabel(t, value) })),
           ]}
         />
       </div>

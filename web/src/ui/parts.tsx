@@ -102,27 +102,27 @@ export function SearchField({
   );
 }
 
-export interface Choice {
-  value: string;
+export interface Choice<V extends string> {
+  value: V;
   label: string;
 }
 
-export function Select({
+export function Select<V extends string>({
   label,
   value,
   choices,
   onChange,
 }: {
   label: string;
-  value: string;
-  choices: Choice[];
-  onChange: (value: string) => void;
+  value: V;
+  choices: Choice<V>[];
+  onChange: (value: V) => void;
 }) {
   const id = useId();
   return (
     <div className="select">
       <label htmlFor={id}>{label}</label>
-      <select id={id} value={value} onChange={(event) => onChange(event.target.value)}>
+      <select id={id} value={value} onChange={(event) => onChange(event.target.value as V)}>
         {choices.map((choice) => (
           <option key={choice.value} value={choice.value}>
             {choice.label}
