@@ -14,11 +14,14 @@ pub(crate) enum Put {
     Raw(u32, Vec<u8>),
 }
 
+/// Name, dimensions, form, offset where it is not behind the one before, bytes.
+pub(crate) type PutTensor = (String, Vec<u64>, u32, Option<u64>, u64);
+
 /// A file in the making.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writer {
     pub pairs: Vec<(String, Put)>,
-    pub tensors: Vec<(String, Vec<u64>, u32, Option<u64>, u64)>,
+    pub tensors: Vec<PutTensor>,
     pub version: Option<u32>,
     pub alignment: u64,
 }
