@@ -30,8 +30,8 @@ pub fn program() -> PathBuf {
 pub fn options() -> Options {
     let mut options = Options::default();
     options.launcher.program = Some(program());
-    options.memory_patience = Duration::from_millis(300);
-    options.backoff_first = Duration::from_millis(300);
+    options.memory_patience = Duration::from_secs(1);
+    options.backoff_first = Duration::from_secs(2);
     options.stop_grace = Duration::from_secs(2);
     options.stats_every = Duration::from_millis(20);
     options.capacity = Some(1000 * MIB);
