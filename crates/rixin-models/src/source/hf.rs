@@ -152,9 +152,9 @@ fn licence(hub: &Hub, repo: &str, card: Option<&serde_json::Value>, tags: &[Stri
     let tagged = || tags.iter().find_map(|tag| tag.strip_prefix("license:")).map(str::to_owned);
     let Some(tag) = field("license").or_else(tagged) else { return Licence::unknown() };
     // A link may be relative to the repository.
-    let link = field("license_link").and_then(|link| match Url::parse(&link) {
-        Ok(url) => Some(url.to_string()),
-        Err(_) => Some(hub.url(&[repo, "blob", "main", &link], &[]).to_string()),
+    let link = field("license_link").map(|link| match Url::parse(&link) {
+        Ok(url) => url.to_string(),
+        Err(_) => hub.url(&[repo, "blob", "main", &link], &[]).to_string(),
     });
     match (tag.as_str(), field("license_name")) {
         ("other", Some(name)) => Licence::from_tag(&name, link.as_deref()),

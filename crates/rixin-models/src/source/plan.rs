@@ -125,8 +125,10 @@ impl Plan {
 pub(super) fn slug(text: &str) -> Option<ModelId> {
     let mut out = String::new();
     for c in text.chars().flat_map(char::to_lowercase) {
-        let keep =
-            c.is_ascii_lowercase() || c.is_ascii_digit() || (c == '.' && !out.ends_with('.')) || c == '_';
+        if c == '.' && out.ends_with('.') {
+            continue;
+        }
+        let keep = c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '_';
         match keep {
             true => out.push(c),
             false if out.ends_with('-') => {}
