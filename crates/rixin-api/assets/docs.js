@@ -83,11 +83,11 @@ function curl(method, path, operation, secured) {
 function sample(schema, depth) {
   const name = refName(schema);
   if (name) return sample(doc.components.schemas[name] || {}, depth + 1);
-  if (schema.enum) return schema.enum[0];
+  if (schema.enum) return schema.enum.includes("user") ? "user" : schema.enum[0];
   const many = schema.oneOf || schema.anyOf;
   if (many) return sample(many.find((one) => one.type !== "null") || {}, depth + 1);
   const rows = properties(schema);
-  if (rows.length && depth < 8) return Object.fromEntries(rows.filter((row) => row.required).map((row) => [row.key, row.key === "model" ? "default" : row.key === "content" ? "你好" : sample(row.value, depth + 1)]));
+  if (rows.length && depth < 8) return Object.fromEntries(rows.filter((row) => row.required || row.key === "content").map((row) => [row.key, row.key === "model" ? "default" : row.key === "content" ? "你好" : sample(row.value, depth + 1)]));
   const type = Array.isArray(schema.type) ? schema.type[0] : schema.type;
   if (type === "array") return depth < 8 ? [sample(schema.items || {}, depth + 1)] : [];
   return { string: "…", integer: 64, number: 1, boolean: true, object: {} }[type] ?? null;

@@ -300,7 +300,7 @@ async fn external_engines_and_settings_persist() {
     store.set_setting("a", Some("1")).await.expect("set");
     store.close().await;
     let store = open(&dir).await;
-    assert_eq!(store.externals().await.expect("list"), [added.clone()]);
+    assert_eq!(store.externals().await.expect("list"), std::slice::from_ref(&added));
     assert_eq!(store.setting("a").await.expect("read").as_deref(), Some("1"));
     store.remove_external(added.id).await.expect("removed");
     assert!(matches!(store.remove_external(added.id).await, Err(Error::NotFound { .. })));

@@ -41,7 +41,7 @@ async fn ask(
         affinity: Some(of_chat(chat)),
         headers,
     };
-    let body = serde_json::to_vec(chat).map_err(|error| Fault::internal(error))?;
+    let body = serde_json::to_vec(chat).map_err(Fault::internal)?;
     let upstream = ask.acquire().await?.send(&ask, Bytes::from(body)).await?;
     if !upstream.response.status().is_success() {
         return Err(refusal(state, upstream).await);

@@ -83,7 +83,7 @@ pub(crate) async fn create(
     };
     let acquired = ask.acquire().await?;
     let object = answer::begin(&request, acquired.lease.model());
-    let body = serde_json::to_vec(&chat).map_err(|error| Fault::internal(error))?;
+    let body = serde_json::to_vec(&chat).map_err(Fault::internal)?;
     let upstream = acquired.send(&ask, Bytes::from(body)).await?;
     if !upstream.response.status().is_success() {
         return Err(refusal(&state, upstream).await);
@@ -165,7 +165,7 @@ pub(crate) async fn get(
     Path(id): Path<String>,
 ) -> ApiResult<Reply<ResponseObject>> {
     let stored = state.store.response(&caller.scope, &id).await?;
-    let object = serde_json::from_str(&stored.response).map_err(|error| Fault::internal(error))?;
+    let object = serde_json::from_str(&stored.response).map_err(Fault::internal)?;
     Ok(Reply(object))
 }
 
@@ -190,7 +190,7 @@ pub(crate) async fn input_items(
     Path(id): Path<String>,
 ) -> ApiResult<Reply<ItemList>> {
     let stored = state.store.response(&caller.scope, &id).await?;
-    let data: Vec<Item> = serde_json::from_str(&stored.input).map_err(|error| Fault::internal(error))?;
+    let data: Vec<Item> = serde_json::from_str(&stored.input).map_err(Fault::internal)?;
     let id_of = |item: Option<&Item>| item.and_then(|item| item.id.clone());
     let (first_id, last_id) = (id_of(data.first()), id_of(data.last()));
     Ok(Reply(ItemList { object: "list".into(), data, first_id, last_id, has_more: false }))

@@ -124,10 +124,7 @@ fn first_event_end(bytes: &[u8]) -> Option<usize> {
 
 /// Whether the line break at `at` ends a blank line.
 fn ends_event(bytes: &[u8], at: usize) -> bool {
-    match &bytes[..at] {
-        [.., b'\n'] | [.., b'\n', b'\r'] => true,
-        _ => false,
-    }
+    matches!(&bytes[..at], [.., b'\n'] | [.., b'\n', b'\r'])
 }
 
 #[cfg(test)]

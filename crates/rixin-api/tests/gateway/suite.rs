@@ -19,7 +19,6 @@ pub struct Suite {
     pub url: String,
     pub admin: String,
     pub store: Store,
-    pub control: Arc<Control>,
     pub shutdown: Cancel,
     pub served: tokio::task::JoinHandle<std::io::Result<()>>,
     client: Client,
@@ -47,11 +46,11 @@ impl Suite {
         let control =
             Control::start(Arc::clone(&settings), registry.clone(), store.clone()).await.expect("control");
         let puller = Puller::new(Arc::clone(&settings), registry.clone()).expect("puller");
-        let parts = Parts { settings, store: store.clone(), registry, puller, control: Arc::clone(&control) };
+        let parts = Parts { settings, store: store.clone(), registry, puller, control };
         let shutdown = Cancel::new();
         let served = tokio::spawn(rixin_api::serve(AppState::new(parts), listener, shutdown.clone()));
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().expect("client");
-        Suite { url: format!("http://{address}"), admin, store, control, shutdown, served, client, _dir: dir }
+        Suite { url: format!("http://{address}"), admin, store, shutdown, served, client, _dir: dir }
     }
 
     /// With the engine, whose models are `echo` and, as an alias of it, `alias`.
