@@ -10,6 +10,7 @@ use crate::command;
 #[derive(Debug, Parser)]
 #[command(
     name = "rixin",
+    bin_name = "rixin",
     version,
     disable_help_flag = true,
     disable_version_flag = true,

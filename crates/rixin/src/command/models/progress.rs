@@ -24,7 +24,8 @@ pub struct Shown(Arc<Inner>);
 struct Inner {
     out: Out,
     bar: Option<ProgressBar>,
-    last: Mutex<Option<(String, Instant)>>,
+    /// The last line's stage and item, when it was, and whether it said that all is done.
+    last: Mutex<Option<(String, Instant, bool)>>,
 }
 
 impl Shown {
@@ -61,13 +62,13 @@ impl Inner {
             let key = format!("{} {}", event.stage, event.item);
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             let due = match &*last {
-                Some((before, at)) if *before == key => ended || at.elapsed() >= step,
+                Some((before, at, over)) if *before == key => !over && (ended || at.elapsed() >= step),
                 _ => true,
             };
             if !due {
                 return;
             }
-            *last = Some((key, Instant::now()));
+            *last = Some((key, Instant::now(), ended));
         }
         if self.out.json {
             self.out.event(&json!({"event": "progress", "progress": event}));

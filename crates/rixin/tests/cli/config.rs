@@ -1,8 +1,6 @@
 //! `rixin config`: where values come from, and how mistakes are told.
 
-mod common;
-
-use common::Home;
+use crate::common::Home;
 use serde_json::Value;
 
 fn setting(shown: &Value, name: &str) -> (String, String) {
@@ -18,7 +16,7 @@ fn flag_over_environment_over_file_over_default() {
     std::fs::write(home.path().join("rixin.toml"), "slots = 3\nthreads = 2\nqueue = 9\n").expect("writes");
     let mut command = home.command(&["config", "show", "--json", "--set", "queue=7", "--lang", "zh"]);
     command.env("RIXIN_THREADS", "5");
-    let shown = common::ran(command).json();
+    let shown = crate::common::ran(command).json();
     assert_eq!(setting(&shown, "slots"), ("3".into(), "file".into()));
     assert_eq!(setting(&shown, "threads"), ("5".into(), "environment".into()));
     assert_eq!(setting(&shown, "queue"), ("7".into(), "flag".into()));
@@ -80,7 +78,7 @@ fn the_language_follows_flag_setting_and_locale() {
     let says = |args: &[&str], env: &[(&str, &str)]| {
         let mut command = home.command(args);
         command.envs(env.iter().copied());
-        let ran = common::ran(command);
+        let ran = crate::common::ran(command);
         if ran.stdout.contains("设置") { "zh" } else { "en" }
     };
     assert_eq!(says(&["config", "show"], &[]), "en");

@@ -1,18 +1,16 @@
 //! `rixin chat` with the real SmolLM2: without a server, through a pipe, and against a server.
 
-mod common;
-
 use std::{
     io::Write,
     process::{Command, Stdio},
 };
 
-use common::{Home, Ran, Server};
+use crate::common::{Home, Ran, Server};
 
 const MODEL: &str = "smollm2-135m-instruct";
 
 fn home() -> Option<Home> {
-    let file = common::smollm2()?;
+    let file = crate::common::smollm2()?;
     let home = Home::new();
     let file = file.display().to_string();
     home.json(&["models", "import", &file, "--id", MODEL, "--licence", "Apache-2.0", "--yes", "--json"]);
@@ -83,7 +81,7 @@ fn mistakes_are_named() {
     assert_eq!((hot.code, hot.error().0.as_str()), (Some(2), "invalid_value"));
     let empty = home.run(&["chat", "-p", " ", "--json"]);
     assert_eq!(empty.code, Some(2), "{empty:?}");
-    let port = common::free_port();
+    let port = crate::common::free_port();
     let nobody = home.run(&["chat", "-p", "x", "--server", &format!("http://127.0.0.1:{port}"), "--json"]);
     assert_eq!((nobody.code, nobody.error().0.as_str()), (Some(1), "bad_upstream"));
     let away =

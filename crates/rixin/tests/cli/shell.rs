@@ -1,10 +1,8 @@
 //! How the command behaves among other programs: pipes, completions, version.
 
-mod common;
-
 use std::{io::Read, process::Stdio};
 
-use common::{Home, bare, ran};
+use crate::common::{Home, bare, ran};
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {

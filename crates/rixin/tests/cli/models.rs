@@ -1,8 +1,6 @@
 //! `rixin models` without a network.
 
-mod common;
-
-use common::Home;
+use crate::common::Home;
 
 #[test]
 fn an_empty_registry() {
@@ -82,7 +80,7 @@ fn a_pull_that_may_not_or_can_not_be() {
 
 #[test]
 fn the_real_model_comes_and_goes() {
-    let Some(file) = common::smollm2() else { return };
+    let Some(file) = crate::common::smollm2() else { return };
     let home = Home::new();
     let file = file.display().to_string();
     let made =
