@@ -44,6 +44,12 @@ PROMPTS = {
         ("User: What is the capital of France?\nAssistant: Paris.\nUser: And of Italy?\nAssistant:", 24),
         ("从前有一座山，", 40),
         ("Once upon a time", 48),
+        # Answers that leave no doubt: where the model is not sure, two builds of llama.cpp part ways.
+        ("1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,", 32),
+        ("一、二、三、四、五、", 12),
+        ("User: 苹果\nAssistant: apple\nUser: 猫\nAssistant: cat\nUser: 狗\nAssistant:", 3),
+        ("Monday, Tuesday, Wednesday,", 10),
+        ("A B C D E F G H I J", 24),
     ],
 }
 TEXTS = ["The cat sleeps on the sofa.", "今天天气很好。", "Interest rates rose by two percent.", "a"]
