@@ -47,5 +47,5 @@ fn a_folder_that_can_not_be_written_is_named() {
     let ran = home.run(&["keys", "list", "--data-dir", inside, "--json"]);
     let (code, message) = ran.error();
     assert_eq!((ran.code, code.as_str()), (Some(1), "read_only"));
-    assert!(message.contains(&inside), "{message}");
+    assert!(message.contains(inside), "{message}");
 }

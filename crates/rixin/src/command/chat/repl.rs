@@ -118,7 +118,8 @@ async fn turn(context: &Context, backend: &Backend, session: &mut Session, answe
         ),
         Ok(false) => {}
     }
-    if context.verbose > 0 {
+    // An answer that was stopped has no counts.
+    if context.verbose > 0 && answer.usage.is_some() {
         out.note(usage_line(out, answer), usage_line(out, answer));
     }
 }
