@@ -29,6 +29,9 @@ pub(crate) struct ChatPrompt {
     pub overflow: Overflow,
 }
 
+/// A prompt as text and as tokens.
+type Rendered = (String, Vec<Token>);
+
 /// Names that a template's own variables have.
 const RESERVED: [&str; 4] = ["messages", "tools", "add_generation_prompt", "documents"];
 
@@ -57,7 +60,7 @@ pub(crate) fn build(app: &App, request: &ChatRequest) -> Result<ChatPrompt, Faul
         };
         app.engine.tokenize(text, SpecialTokens::PROMPT)
     };
-    let render = |messages: &[Message]| -> Result<(String, Vec<Token>), Fault> {
+    let render = |messages: &[Message]| -> Result<Rendered, Fault> {
         let prompt = template.prompt(messages, &plan.shown, &kwargs)?;
         let tokens = tokenize(&prompt);
         Ok((prompt, tokens))
@@ -87,8 +90,8 @@ pub(crate) fn build(app: &App, request: &ChatRequest) -> Result<ChatPrompt, Faul
 fn shorten(
     messages: &[Message],
     most_tokens: usize,
-    render: &dyn Fn(&[Message]) -> Result<(String, Vec<Token>), Fault>,
-) -> Result<(String, Vec<Token>), Fault> {
+    render: &dyn Fn(&[Message]) -> Result<Rendered, Fault>,
+) -> Result<Rendered, Fault> {
     let is_system = |message: &Message| matches!(message.role.as_str(), "system" | "developer");
     // A turn starts with the user's words: calls and their results stay together.
     let turns: Vec<usize> = (1..messages.len())
