@@ -8,7 +8,7 @@ const client = new OpenAI({ baseURL: `${RIXIN_URL}/v1`, apiKey: RIXIN_KEY, maxRe
 const messages = [{ role: "user", content: "What is the capital of France? Answer in one word." }];
 const weather = {
   type: "object",
-  properties: { city: { type: "string" }, unit: { type: "string", enum: ["celsius", "fahrenheit"] } },
+  properties: { city: { type: "string", maxLength: 20 }, unit: { type: "string", enum: ["celsius", "fahrenheit"] } },
   required: ["city", "unit"],
   additionalProperties: false,
 };
