@@ -208,6 +208,16 @@ impl Events {
     pub fn fail(&mut self, fault: &Fault, lang: Lang) {
         let error = ErrorBody::new(fault, lang).error;
         self.emit("error", json!({"code": error.code, "message": error.message, "param": error.param}));
+        // What was said until then is worth keeping, and says itself that it is not whole.
+        if let Some(open) = self.open.take() {
+            self.items.push(match open {
+                Open::Reasoning { id, text } => reasoning_item(id, Some(&text), "incomplete"),
+                Open::Message { id, text } => message_item(id, Some(&text), "incomplete"),
+                Open::Call { id, call_id, name, arguments, .. } => {
+                    call_item(id, &call_id, &name, &arguments, "incomplete")
+                }
+            });
+        }
         self.object.output = std::mem::take(&mut self.items);
         self.object.status = "failed".into();
         self.object.error = Some(error);
