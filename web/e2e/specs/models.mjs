@@ -7,9 +7,11 @@ test('models: the catalogue says what fits, and is searched and filtered', async
   const all = await cards.count();
   assert.ok(all >= 2, `${all} entries`);
   await shot(page, 'models-en');
-  await page.getByRole('searchbox', { name: 'Search models' }).fill('smollm2');
-  await page.locator('.count', { hasText: /^1 model$/ }).waitFor();
-  assert.match(await cards.first().innerText(), /SmolLM2[\s\S]*Installed[\s\S]*Apache-2\.0/);
+  await page.getByRole('searchbox', { name: 'Search models' }).fill('SmolLM2 135M');
+  const found = cards.filter({ hasText: 'SmolLM2 135M Instruct' }).first();
+  await found.waitFor();
+  await page.waitForFunction((before) => document.querySelectorAll('.card').length < before, all);
+  assert.match(await found.innerText(), /SmolLM2[\s\S]*Installed[\s\S]*Apache-2\.0/);
   await page.getByRole('searchbox', { name: 'Search models' }).fill('');
   await page.getByRole('combobox', { name: 'Language' }).selectOption('zh');
   await page.locator('.count').waitFor();
