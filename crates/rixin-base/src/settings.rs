@@ -373,7 +373,9 @@ impl Settings {
                 Self::read_file(&path, &text, &mut given)?;
                 file = Some(path);
             }
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error)
+                if named.is_none()
+                    && matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}
             Err(source) => return Err(SettingsError::Read { path, source }),
         }
         let (settings, rows) = Self::resolve(&given, get)?;

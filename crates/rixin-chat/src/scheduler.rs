@@ -274,13 +274,16 @@ impl<'m> Scheduler<'m> {
         ((self.prompt_speed * STALL.as_secs_f64()) as usize).max(SMALLEST_PIECE)
     }
 
+    /// Pieces of prompts, each without its prompt's last token: that one is always computed as an answer's tokens are. llama.cpp
+    /// attends with other kernels in large batches, so a request whose prompt is in the cache would else begin differently from
+    /// the same request before.
     fn deal_prompts(&self, budget: usize) -> Vec<(usize, usize)> {
         let waiting: Vec<usize> = (0..self.slots.len())
             .filter(|&i| self.slots[i].seq.is_some() && !self.slots[i].decodes())
             .collect();
         let claims: Vec<(&str, usize)> = waiting
             .iter()
-            .map(|&i| (self.slots[i].running.fairness.as_str(), self.slots[i].pending()))
+            .map(|&i| (self.slots[i].running.fairness.as_str(), self.slots[i].pending() - 1))
             .collect();
         let parts = deal(budget, &claims, self.shared.steps.load(Relaxed) as usize);
         waiting.into_iter().zip(parts).filter(|part| part.1 > 0).collect()

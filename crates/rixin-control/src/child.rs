@@ -280,7 +280,10 @@ fn cause(status: ExitStatus, kills_before: Option<u64>, last_words: &VecDeque<St
             (format!("its process crashed with signal {signal}"), format!("进程因信号 {signal} 崩溃"))
         }
     };
-    if let Some(last) = last_words.back().filter(|_| status.code() != Some(0)) {
+    // A kill from outside leaves no last words, and everyday lines of the log explain nothing.
+    let silent = status.code() == Some(0) || status.signal() == Some(9);
+    let everyday = |line: &str| line.contains(" INFO ") || line.contains(" DEBUG ");
+    if let Some(last) = last_words.back().filter(|last| !silent && !everyday(last)) {
         en.push_str(&format!("; its last words: {last}"));
         zh.push_str(&format!("；最后的日志：{last}"));
     }

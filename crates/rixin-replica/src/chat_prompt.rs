@@ -167,7 +167,9 @@ fn plan(template: &ChatTemplate, request: &ChatRequest) -> ToolPlan {
         Some(ToolChoice::Mode(ToolMode::Required)) => Choice::Required,
         Some(ToolChoice::Function(named)) => Choice::Function(named.function.name.clone()),
     };
-    tools::plan(template, specs.collect(), choice, request.parallel_tool_calls != Some(false))
+    // A model that was not trained on tools repeats a call until it is stopped: it gets one unless several are asked for.
+    let several = request.parallel_tool_calls.unwrap_or(template.caps().tools) && !matches!(choice, Choice::Function(_));
+    tools::plan(template, specs.collect(), choice, several)
 }
 
 /// The grammar of the answer, and whether it is the user's.
