@@ -89,9 +89,12 @@ pub(crate) fn file(method: &Method, uri: &Uri, headers: &HeaderMap, info: &Info)
     if !path.is_empty() && (!wants_page || path.rsplit('/').next().is_some_and(|last| last.contains('.'))) {
         return None;
     }
-    if path.contains('/') {
-        // The console's pages lie behind '#', and its files are named relative to the root.
-        return Some(guarded((StatusCode::SEE_OTHER, [(header::LOCATION, "/")]).into_response()));
+    if !path.is_empty() {
+        // The console's pages lie behind '#': this address leads nowhere, and the console says so in its own words.
+        let index = Dist::get("index.html")?;
+        let mut response = embedded("index.html", index, &HeaderMap::new());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        return Some(response);
     }
     Some(match Dist::get("index.html") {
         Some(index) => embedded("index.html", index, headers),

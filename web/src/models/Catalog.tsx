@@ -143,7 +143,7 @@ function Card({ item, free, pulling, onPull }: CardProps) {
             <Tag>{t(tierKey)}</Tag>
           </li>
         )}
-        {item.languages.slice(0, 4).map((language) => (
+        {item.languages.slice(0, 8).map((language) => (
           <li key={language}>
             <Tag>{languageLabel(t, language)}</Tag>
           </li>

@@ -126,7 +126,7 @@ export function Installed({ admin }: { admin: boolean }) {
                   <Tag>{model.quantisation}</Tag>
                 </li>
               )}
-              {model.languages?.slice(0, 4).map((language) => (
+              {model.languages?.slice(0, 8).map((language) => (
                 <li key={language}>
                   <Tag>{languageLabel(t, language)}</Tag>
                 </li>
