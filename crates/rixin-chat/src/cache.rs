@@ -4,10 +4,19 @@
 //! finished requests stay until their cells are needed, least recently used first. This book-keeping mirrors every change into
 //! llama.cpp through [`Memory`], and counts cells exactly, so that a step never starts without room.
 
-use crate::Token;
+use crate::{Token, parked::Parked};
+
+/// Common tokens more than the pool holds, for which a parked prefix is brought back.
+const WORTH_REVIVING: usize = 16;
 
 /// What the book-keeping asks of llama.cpp.
 pub(crate) trait Memory {
+    /// Keys and values of a sequence outside the pool.
+    type State;
+    /// Copies a sequence's keys and values out; `None` where that can't be.
+    fn save(&mut self, seq: u32) -> Option<Self::State>;
+    /// Copies them into an empty sequence; `false` leaves it empty.
+    fn restore(&mut self, seq: u32, state: &Self::State) -> bool;
     /// `to`, which is empty, shares the first `len` tokens of `from`.
     fn share(&mut self, from: u32, to: u32, len: u32);
     /// A sequence forgets all its tokens.
@@ -34,7 +43,7 @@ struct Sequence {
 
 /// The book-keeping.
 #[derive(Debug)]
-pub(crate) struct PrefixCache {
+pub(crate) struct PrefixCache<S> {
     sequences: Vec<Sequence>,
     /// How many sequences each cell belongs to.
     owners: Vec<u16>,
@@ -42,6 +51,7 @@ pub(crate) struct PrefixCache {
     clock: u64,
     /// Whether a sequence can be shared up to any token; recurrent models have only the state after the last.
     partial: bool,
+    parked: Parked<S>,
 }
 
 /// The longest beginning that is in the cache.
@@ -51,8 +61,9 @@ pub(crate) struct Match {
     pub len: usize,
 }
 
-impl PrefixCache {
-    pub fn new(cells: u32, sequences: u32, partial: bool) -> Self {
+impl<S> PrefixCache<S> {
+    /// `parked` is the most tokens that prefixes outside the pool may have together.
+    pub fn new(cells: u32, sequences: u32, partial: bool, parked: usize) -> Self {
         let empty = || Sequence { state: State::Free, tokens: Vec::new(), cells: Vec::new(), used: 0 };
         Self {
             sequences: (0..sequences).map(|_| empty()).collect(),
@@ -60,6 +71,7 @@ impl PrefixCache {
             free: (0..cells).rev().collect(),
             clock: 0,
             partial,
+            parked: Parked::new(parked),
         }
     }
 
@@ -99,7 +111,7 @@ impl PrefixCache {
     }
 
     /// Opens a sequence for a request, sharing what was found. `None` only if all sequences run.
-    pub fn open(&mut self, found: Option<Match>, memory: &mut impl Memory) -> Option<u32> {
+    pub fn open(&mut self, found: Option<Match>, memory: &mut impl Memory<State = S>) -> Option<u32> {
         let spare = found.map(|found| found.seq);
         let seq = match self.sequences.iter().position(|s| s.state == State::Free) {
             Some(seq) => seq as u32,
@@ -125,7 +137,7 @@ impl PrefixCache {
     }
 
     /// Makes room for so many tokens by letting kept sequences go; whether that was enough.
-    pub fn make_room(&mut self, tokens: usize, memory: &mut impl Memory) -> bool {
+    pub fn make_room(&mut self, tokens: usize, memory: &mut impl Memory<State = S>) -> bool {
         while self.free.len() < tokens {
             if self.evict(None, memory).is_none() {
                 return false;
@@ -150,7 +162,7 @@ impl PrefixCache {
 
     /// A request is done: its tokens stay for the next that begins like them. Kept sequences that are a beginning of this one have
     /// nothing more to offer and go; so does this one, if another that runs or was kept holds all of it.
-    pub fn keep(&mut self, seq: u32, memory: &mut impl Memory) {
+    pub fn keep(&mut self, seq: u32, memory: &mut impl Memory<State = S>) {
         self.clock += 1;
         let at = seq as usize;
         self.sequences[at].state = State::Kept;
@@ -182,8 +194,48 @@ impl PrefixCache {
         }
     }
 
+    /// Parks kept sequences, least recently used first, until those that stay hold at most `most` cells that no running one shares.
+    pub fn tidy(&mut self, most: usize, memory: &mut impl Memory<State = S>) {
+        while self.partial && self.available(None) - self.free.len() > most {
+            if self.evict(None, memory).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Brings a parked prefix back into the pool where it holds more of `tokens` than any sequence there and finds room.
+    pub fn revive(&mut self, tokens: &[Token], memory: &mut impl Memory<State = S>) {
+        let wanted = &tokens[..tokens.len().saturating_sub(1)];
+        let Some((at, len, whole)) = self.parked.longest(wanted) else { return };
+        let live = self.find(tokens).map_or(0, |found| found.len);
+        if len < live + WORTH_REVIVING || self.available(None) < whole {
+            return;
+        }
+        let (tokens, state) = self.parked.take(at);
+        let free = self.sequences.iter().position(|s| s.state == State::Free).map(|seq| seq as u32);
+        let Some(seq) = free.or_else(|| self.evict(None, memory)) else { return };
+        if !self.make_room(whole, memory) || !memory.restore(seq, &state) {
+            memory.clear(seq);
+            return;
+        }
+        self.clock += 1;
+        let sequence = &mut self.sequences[seq as usize];
+        sequence.state = State::Kept;
+        sequence.used = self.clock;
+        self.extend(seq, &tokens);
+    }
+
+    /// Forgets every kept sequence without a copy: what the pool holds can't be trusted.
+    pub fn forget_kept(&mut self, memory: &mut impl Memory<State = S>) {
+        for seq in 0..self.sequences.len() {
+            if self.sequences[seq].state == State::Kept {
+                self.release(seq as u32, memory);
+            }
+        }
+    }
+
     /// Forgets a sequence and frees the cells that no other shares.
-    pub fn release(&mut self, seq: u32, memory: &mut impl Memory) {
+    pub fn release(&mut self, seq: u32, memory: &mut impl Memory<State = S>) {
         let sequence = &mut self.sequences[seq as usize];
         sequence.state = State::Free;
         sequence.tokens.clear();
@@ -197,12 +249,16 @@ impl PrefixCache {
         memory.clear(seq);
     }
 
-    /// Lets the least recently used kept sequence go.
-    fn evict(&mut self, besides: Option<u32>, memory: &mut impl Memory) -> Option<u32> {
+    /// Lets the least recently used kept sequence go, into the park where that takes it.
+    fn evict(&mut self, besides: Option<u32>, memory: &mut impl Memory<State = S>) -> Option<u32> {
         let (seq, _) = (0..)
             .zip(&self.sequences)
             .filter(|&(seq, sequence)| sequence.state == State::Kept && Some(seq) != besides)
             .min_by_key(|(_, sequence)| sequence.used)?;
+        let (len, used) = (self.sequences[seq as usize].tokens.len(), self.sequences[seq as usize].used);
+        if self.partial && len >= WORTH_REVIVING && self.parked.takes(len) && let Some(state) = memory.save(seq) {
+            self.parked.add(self.sequences[seq as usize].tokens.clone(), state, used);
+        }
         self.release(seq, memory);
         Some(seq)
     }

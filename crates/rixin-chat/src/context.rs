@@ -4,7 +4,11 @@ use std::num::NonZeroU32;
 
 use llama_cpp_2::{
     DecodeError,
-    context::{LlamaContext, params::LlamaContextParams},
+    context::{
+        LlamaContext,
+        params::LlamaContextParams,
+        session::{LlamaStateSeqFlags, SeqState},
+    },
     llama_backend::LlamaBackend,
     llama_batch::LlamaBatch,
     model::LlamaModel,
@@ -88,6 +92,18 @@ impl<'m> Context<'m> {
 }
 
 impl Memory for Context<'_> {
+    type State = SeqState;
+
+    fn save(&mut self, seq: u32) -> Option<SeqState> {
+        let saved = self.context.state_seq_get(seq as i32, LlamaStateSeqFlags::empty());
+        saved.inspect_err(|error| tracing::warn!(%error, "copying a prefix out failed")).ok()
+    }
+
+    fn restore(&mut self, seq: u32, state: &SeqState) -> bool {
+        let restored = self.context.state_seq_set(state, seq as i32);
+        restored.inspect_err(|error| tracing::warn!(%error, "copying a prefix back failed")).is_ok()
+    }
+
     fn share(&mut self, from: u32, to: u32, len: u32) {
         let end = (!self.recurrent).then_some(len);
         if let Err(error) = self.context.kv_cache_seq_cp(from as i32, to as i32, None, end) {

@@ -14,6 +14,7 @@ mod event;
 pub mod grammar;
 mod llama;
 mod options;
+mod parked;
 mod queue;
 mod request;
 mod running;

@@ -55,6 +55,8 @@ pub(crate) struct Plan {
     pub context_length: u32,
     pub slots: u32,
     pub cache_tokens: u32,
+    /// Tokens of known prefixes that are held outside the pool.
+    pub parked_tokens: u32,
     pub batch_tokens: u32,
     pub queue: u32,
     /// Sequences that llama.cpp keeps apart: one a slot, the others hold prefixes of finished requests.
@@ -84,6 +86,7 @@ impl Plan {
             context_length,
             slots,
             cache_tokens,
+            parked_tokens: if states_cost { 0 } else { cache_tokens / 2 },
             batch_tokens: options.batch_tokens.clamp(32, 8192).min(cache_tokens).max(slots),
             queue: options.queue,
             sequences: slots + spare,

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::{context::session::SeqState, model::LlamaModel};
 
 use crate::{
     Error,
@@ -30,6 +30,8 @@ const STALL: Duration = Duration::from_millis(200);
 const SMALLEST_PIECE: usize = 32;
 /// Common tokens for which it is worth to wait for another prompt.
 const WORTH_WAITING: usize = 16;
+/// Cells of finished requests that stay in the pool; attention pays for each, but a copy out and back costs too.
+const KEPT_CELLS: usize = 1024;
 /// Cells that each running request should find free for its next tokens when another is let in.
 const HEADROOM: usize = 16;
 
@@ -71,7 +73,7 @@ pub(crate) struct Scheduler<'m> {
     context: Context<'m>,
     model: &'m LlamaModel,
     plan: Plan,
-    cache: PrefixCache,
+    cache: PrefixCache<SeqState>,
     slots: Vec<Slot>,
     queue: FairQueue<Box<Running>>,
     shared: Arc<Shared>,
@@ -89,7 +91,7 @@ impl<'m> Scheduler<'m> {
             context,
             model,
             plan,
-            cache: PrefixCache::new(plan.cache_tokens, plan.sequences, partial),
+            cache: PrefixCache::new(plan.cache_tokens, plan.sequences, partial, plan.parked_tokens as usize),
             slots: Vec::new(),
             queue: FairQueue::new(),
             shared,
@@ -151,6 +153,7 @@ impl<'m> Scheduler<'m> {
         let slot = self.slots.remove(index);
         if let Some(seq) = slot.seq {
             self.cache.keep(seq, &mut self.context);
+            self.cache.tidy(KEPT_CELLS, &mut self.context);
         }
         self.shared.served(slot.since.elapsed());
         slot.running
@@ -162,6 +165,7 @@ impl<'m> Scheduler<'m> {
             let slots = &self.slots;
             let places = |key: &str| slots.iter().filter(|slot| slot.running.fairness == key).count();
             let Some(mut running) = self.queue.pop(places) else { return };
+            self.cache.revive(&running.tokens, &mut self.context);
             let found = self.cache.find(&running.tokens);
             let held = found.map_or(0, |found| found.len);
             let follows = self.worth_following(&running, held);
@@ -330,7 +334,7 @@ impl<'m> Scheduler<'m> {
                 );
                 if self.slots.len() > 1 {
                     self.preempt();
-                    self.cache.make_room(usize::MAX, &mut self.context);
+                    self.cache.forget_kept(&mut self.context);
                 } else {
                     self.fail_all(1);
                 }
@@ -386,6 +390,6 @@ impl<'m> Scheduler<'m> {
                 self.cache.release(seq, &mut self.context);
             }
         }
-        self.cache.make_room(usize::MAX, &mut self.context);
+        self.cache.forget_kept(&mut self.context);
     }
 }

@@ -82,7 +82,8 @@ fn need(manifest: &Manifest, settings: &Settings) -> u64 {
         0 => context.saturating_mul(2).max(CACHE_LEAST),
         asked => asked,
     };
-    memory.total(u64::from(cache), u64::from(settings.slots.max(1)))
+    // An engine holds known prefixes of half as many tokens again outside its cache.
+    memory.total(u64::from(cache).saturating_add(u64::from(cache) / 2), u64::from(settings.slots.max(1)))
 }
 
 /// Differs between two installations of the same id.

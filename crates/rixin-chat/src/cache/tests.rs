@@ -27,6 +27,19 @@ impl Model {
 }
 
 impl Memory for Model {
+    /// How many tokens were saved: the cells are new ones when they come back.
+    type State = usize;
+
+    fn save(&mut self, seq: u32) -> Option<usize> {
+        Some(self.sequences[seq as usize].len())
+    }
+
+    fn restore(&mut self, seq: u32, state: &usize) -> bool {
+        assert!(self.sequences[seq as usize].is_empty(), "restoring into a sequence that holds tokens");
+        self.append(seq, *state);
+        true
+    }
+
     fn share(&mut self, from: u32, to: u32, len: u32) {
         assert!(self.sequences[to as usize].is_empty(), "sharing into a sequence that holds tokens");
         self.sequences[to as usize] = self.sequences[from as usize][..len as usize].to_vec();
@@ -41,13 +54,13 @@ fn tokens(ids: &[u32]) -> Vec<Token> {
     ids.iter().copied().map(Token).collect()
 }
 
-fn start(cells: u32, sequences: u32) -> (PrefixCache, Model) {
+fn start(cells: u32, sequences: u32) -> (PrefixCache<usize>, Model) {
     let model = Model { sequences: vec![Vec::new(); sequences as usize], next: 0 };
-    (PrefixCache::new(cells, sequences, true), model)
+    (PrefixCache::new(cells, sequences, true, 64), model)
 }
 
 /// Runs a whole request and returns how many tokens it found.
-fn request(cache: &mut PrefixCache, model: &mut Model, prompt: &[Token]) -> usize {
+fn request(cache: &mut PrefixCache<usize>, model: &mut Model, prompt: &[Token]) -> usize {
     let found = cache.find(prompt);
     let len = found.map_or(0, |found| found.len);
     let seq = cache.open(found, model).expect("a sequence");
@@ -88,9 +101,23 @@ fn the_least_recently_used_goes_first() {
 }
 
 #[test]
+fn a_parked_prefix_comes_back() {
+    let (mut cache, mut model) = start(64, 4);
+    let long: Vec<Token> = (1..=20).map(Token).collect();
+    request(&mut cache, &mut model, &long);
+    cache.tidy(0, &mut model);
+    assert_eq!((cache.used(), model.cells()), (0, 0), "nothing is left in the pool");
+    let next: Vec<Token> = (1..=22).map(Token).collect();
+    assert_eq!(cache.find(&next), None);
+    cache.revive(&next, &mut model);
+    assert_eq!(cache.find(&next).map(|found| found.len), Some(20));
+    assert_eq!((cache.used(), model.cells()), (20, 20));
+}
+
+#[test]
 fn recurrent_models_share_whole_sequences_alone() {
     let mut model = Model { sequences: vec![Vec::new(); 4], next: 0 };
-    let mut cache = PrefixCache::new(64, 4, false);
+    let mut cache = PrefixCache::new(64, 4, false, 64);
     request(&mut cache, &mut model, &tokens(&[1, 2, 3]));
     assert_eq!(cache.find(&tokens(&[1, 2, 9])), None);
     assert_eq!(cache.find(&tokens(&[1, 2, 3])), None);
@@ -100,7 +127,7 @@ fn recurrent_models_share_whole_sequences_alone() {
 proptest! {
     #[test]
     fn cells_are_counted_as_llama_holds_them(
-        steps in prop::collection::vec((prop::collection::vec(0u32..3, 1..9), 0u8..4, 0usize..4), 1..80),
+        steps in prop::collection::vec((prop::collection::vec(0u32..3, 1..9), 0u8..6, 0usize..4), 1..80),
     ) {
         let (mut cache, mut model) = start(24, 6);
         let mut running: Vec<u32> = Vec::new();
@@ -128,6 +155,15 @@ proptest! {
                 3 if !running.is_empty() => {
                     let seq = running.swap_remove(index % running.len());
                     cache.release(seq, &mut model);
+                }
+                4 => cache.tidy(index * 4, &mut model),
+                5 => {
+                    // Long and alike, so that a parked one is worth it.
+                    let long: Vec<Token> = prompt.iter().cycle().take(18).copied().collect();
+                    cache.revive(&long, &mut model);
+                    if running.is_empty() {
+                        request(&mut cache, &mut model, &long);
+                    }
                 }
                 _ => {}
             }
