@@ -27,7 +27,7 @@ def added(report: Report) -> None:
     gateway = Endpoint(os.environ["RIXIN_URL"], os.environ["RIXIN_MODEL"], os.environ["RIXIN_KEY"])
     body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1, "temperature": 0}
     gateway.json("/v1/chat/completions", body)
-    sockets = list(pathlib.Path(os.environ["RIXIN_DATA_DIR"], "run").rglob("*.sock"))
+    sockets = [path for path in pathlib.Path(os.environ["RIXIN_DATA_DIR"], "run").rglob("*") if path.is_socket()]
     replica = Endpoint(str(sockets[0]), os.environ["RIXIN_MODEL"])
     # A request that the replica answers at once, so that the model's own time does not hide the gateway's.
     quick = body | {"grammar": "root ::= ("}
