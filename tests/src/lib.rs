@@ -108,6 +108,8 @@ impl Suite {
 
     /// A client with the admin key.
     pub fn client(&self) -> reqwest::Client {
+        // The second call finds the first one's provider, which is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut headers = http::HeaderMap::new();
         let value = format!("Bearer {}", self.key).parse().expect("a key is a header value");
         headers.insert(http::header::AUTHORIZATION, value);
