@@ -25,8 +25,16 @@ const ORDER: &[&str] = &[
 const ABSENT: &[(&str, &[&str], &str)] = &[
     ("rixin-api", &["llama-cpp-2", "rixin-chat", "rixin-replica"], "the gateway loads no weights"),
     ("rixin-control", &["llama-cpp-2", "rixin-chat", "rixin-replica"], "weights live in replica processes"),
-    ("rixin-chat", &["hyper", "axum", "reqwest", "sqlx", "rixin-store"], "an engine knows no HTTP, no tenant and no database"),
-    ("rixin-replica", &["sqlx", "reqwest", "rixin-store", "rixin-models"], "a replica knows one file and one socket"),
+    (
+        "rixin-chat",
+        &["hyper", "axum", "reqwest", "sqlx", "rixin-store"],
+        "an engine knows no HTTP, no tenant and no database",
+    ),
+    (
+        "rixin-replica",
+        &["sqlx", "reqwest", "rixin-store", "rixin-models"],
+        "a replica knows one file and one socket",
+    ),
     ("rixin-models", &["axum", "rixin-store", "llama-cpp-2"], "the registry knows no tenants and no engine"),
     ("rixin-store", &["axum", "reqwest", "rixin-models"], "the store keeps rows and knows no routes"),
     ("rixin-protocol", &["axum", "hyper", "reqwest"], "wire types know no sockets"),
@@ -35,7 +43,14 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
 
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--filter-platform",
+            "x86_64-unknown-linux-gnu",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
@@ -83,7 +98,9 @@ fn dependencies_run_down() {
     let graph = graph(&metadata());
     for name in graph.keys().filter(|name| name.starts_with("rixin")) {
         let place = ORDER.iter().position(|n| n == name);
-        let place = place.unwrap_or_else(|| panic!("{name} has no place in the order: add it here and to ARCHITECTURE.md"));
+        let place = place.unwrap_or_else(|| {
+            panic!("{name} has no place in the order: add it here and to ARCHITECTURE.md")
+        });
         for used in graph[name].iter().filter(|used| used.starts_with("rixin")) {
             let below = ORDER.iter().position(|n| n == used).expect("checked above");
             assert!(place < below, "{name} uses {used}, which stands above it");
@@ -104,7 +121,8 @@ fn what_a_crate_must_not_know_is_absent() {
 
 #[test]
 fn the_map_names_every_crate() {
-    let map = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let map = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../ARCHITECTURE.md"))
+        .expect("ARCHITECTURE.md");
     for name in ORDER {
         assert!(map.contains(&format!("`{name}`")), "ARCHITECTURE.md does not name {name}");
     }

@@ -82,7 +82,10 @@ async fn a_gateway_killed_loses_nothing_and_leaves_no_orphan() {
     let replicas = suite.replica_pids();
     assert!(!replicas.is_empty());
     suite.crash_and_restart();
-    until("the old replicas are gone", Duration::from_secs(5), async || replicas.iter().all(|pid| !is_alive(*pid))).await;
+    until("the old replicas are gone", Duration::from_secs(5), async || {
+        replicas.iter().all(|pid| !is_alive(*pid))
+    })
+    .await;
     let kept = get(&suite, &format!("/api/conversations/{id}")).await;
     assert_eq!(kept["conversation"]["title"], "灯塔");
     let (_, done) = drain(ask(&suite, &story(4)).await).await;
@@ -154,7 +157,8 @@ async fn bodies_that_are_wrong_are_told_what_is_wrong() {
     ];
     for (body, status, code) in cases {
         let shown = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
-        let response = suite.client().post(&url).header("content-type", "application/json").body(body).send().await;
+        let response =
+            suite.client().post(&url).header("content-type", "application/json").body(body).send().await;
         let response = response.expect("an answer");
         assert_eq!(response.status(), status, "{shown}");
         let answer: Value = response.json().await.expect("OpenAI's shape");
@@ -200,7 +204,11 @@ fn a_body_of_a_gigabyte_is_refused_before_it_is_read() {
     socket.write_all(head.as_bytes()).expect("sent");
     let mut answer = [0u8; 512];
     let got = socket.read(&mut answer).expect("an answer without the body");
-    assert!(String::from_utf8_lossy(&answer[..got]).starts_with("HTTP/1.1 413"), "{}", String::from_utf8_lossy(&answer[..got]));
+    assert!(
+        String::from_utf8_lossy(&answer[..got]).starts_with("HTTP/1.1 413"),
+        "{}",
+        String::from_utf8_lossy(&answer[..got])
+    );
 
     // The same without a length: the limit holds while it is read.
     let mut socket = TcpStream::connect(suite.url.trim_start_matches("http://")).expect("connects");
@@ -223,13 +231,16 @@ fn a_body_of_a_gigabyte_is_refused_before_it_is_read() {
 fn half_open_connections_do_not_keep_others_out() {
     let suite = Suite::empty(&[]);
     let address = suite.url.trim_start_matches("http://");
-    let mut silent: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(address).expect("connects")).collect();
+    let mut silent: Vec<TcpStream> =
+        (0..300).map(|_| TcpStream::connect(address).expect("connects")).collect();
     for socket in &mut silent {
         socket.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n").expect("sent");
     }
     let mut socket = TcpStream::connect(address).expect("connects");
     socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
-    socket.write_all(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+    socket
+        .write_all(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .expect("sent");
     let mut answer = String::new();
     socket.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -243,11 +254,16 @@ fn a_model_file_cut_short_or_lying_is_refused_and_nothing_is_installed() {
     let dir = tempfile::tempdir().expect("temp dir");
     let mut lying = whole[..1 << 20].to_vec();
     lying[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
-    for (name, bytes) in [("short.gguf", &whole[..whole.len() / 2]), ("lying.gguf", &lying[..]), ("empty.gguf", &[][..])] {
+    for (name, bytes) in
+        [("short.gguf", &whole[..whole.len() / 2]), ("lying.gguf", &lying[..]), ("empty.gguf", &[][..])]
+    {
         let path = dir.path().join(name);
         std::fs::write(&path, bytes).expect("write");
         let path = path.display().to_string();
-        let output = suite.command(&["models", "import", &path, "--id", "bad", "--licence", "MIT", "--yes"]).output().expect("runs");
+        let output = suite
+            .command(&["models", "import", &path, "--id", "bad", "--licence", "MIT", "--yes"])
+            .output()
+            .expect("runs");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && text.contains(name), "{name}: {text}");
         assert!(!text.contains("panicked"), "{text}");

@@ -375,7 +375,10 @@ impl Settings {
             }
             Err(error)
                 if named.is_none()
-                    && matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}
+                    && matches!(
+                        error.kind(),
+                        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                    ) => {}
             Err(source) => return Err(SettingsError::Read { path, source }),
         }
         let (settings, rows) = Self::resolve(&given, get)?;

@@ -256,7 +256,11 @@ impl<S> PrefixCache<S> {
             .filter(|&(seq, sequence)| sequence.state == State::Kept && Some(seq) != besides)
             .min_by_key(|(_, sequence)| sequence.used)?;
         let (len, used) = (self.sequences[seq as usize].tokens.len(), self.sequences[seq as usize].used);
-        if self.partial && len >= WORTH_REVIVING && self.parked.takes(len) && let Some(state) = memory.save(seq) {
+        if self.partial
+            && len >= WORTH_REVIVING
+            && self.parked.takes(len)
+            && let Some(state) = memory.save(seq)
+        {
             self.parked.add(self.sequences[seq as usize].tokens.clone(), state, used);
         }
         self.release(seq, memory);

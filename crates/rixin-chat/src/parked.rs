@@ -49,9 +49,11 @@ impl<S> Parked<S> {
     /// The entry with the longest common beginning: its place, that beginning's length, its own length.
     pub fn longest(&self, wanted: &[Token]) -> Option<(usize, usize, usize)> {
         let entries = self.entries.iter().enumerate();
-        entries.map(|(at, entry)| (common(&entry.tokens, wanted), at)).max().filter(|&(len, _)| len > 0).map(
-            |(len, at)| (at, len, self.entries[at].tokens.len()),
-        )
+        entries
+            .map(|(at, entry)| (common(&entry.tokens, wanted), at))
+            .max()
+            .filter(|&(len, _)| len > 0)
+            .map(|(len, at)| (at, len, self.entries[at].tokens.len()))
     }
 
     /// Takes an entry out.

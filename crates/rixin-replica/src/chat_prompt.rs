@@ -168,7 +168,8 @@ fn plan(template: &ChatTemplate, request: &ChatRequest) -> ToolPlan {
         Some(ToolChoice::Function(named)) => Choice::Function(named.function.name.clone()),
     };
     // A model that was not trained on tools repeats a call until it is stopped: it gets one unless several are asked for.
-    let several = request.parallel_tool_calls.unwrap_or(template.caps().tools) && !matches!(choice, Choice::Function(_));
+    let several = request.parallel_tool_calls.unwrap_or(template.caps().tools)
+        && !matches!(choice, Choice::Function(_));
     tools::plan(template, specs.collect(), choice, several)
 }
 
