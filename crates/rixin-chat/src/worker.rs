@@ -72,6 +72,8 @@ pub(crate) fn start(options: EngineOptions, mut progress: impl FnMut(f32) -> boo
                     cancelled.store(true, Relaxed);
                 }
             }
+            // The model was loaded before the thread heard of it; without its commands the thread ends.
+            Ok(Report::Ready(..)) if cancelled.load(Relaxed) => return Err(Error::LoadCancelled),
             Ok(Report::Ready(model, info, plan)) => {
                 return Ok(Started { model, info: *info, plan, shared, commands, owner });
             }
