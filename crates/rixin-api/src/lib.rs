@@ -22,6 +22,7 @@ mod responses;
 mod server;
 mod state;
 mod timed_io;
+mod unread;
 mod v1;
 
 use axum::{

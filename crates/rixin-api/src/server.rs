@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::{AppState, request::Peer, timed_io::TimedIo};
+use crate::{AppState, request::Peer, timed_io::TimedIo, unread::Shared};
 
 /// The longest time until a request's head is there, on a fresh connection and between requests on a kept one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -108,10 +108,17 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, stoppin
         tracing::debug!(%error, "a connection keeps Nagle's algorithm");
     }
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let mut request = request.map(Body::new);
+        let (head, body) = request.into_parts();
+        let asked_first = head.headers.contains_key(http::header::EXPECT);
+        let body = Shared::new(body);
+        let mut request = http::Request::from_parts(head, Body::new(body.clone()));
         request.extensions_mut().insert(Peer(peer));
         let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+        async move {
+            let mut response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+            body.settle(asked_first, &mut response).await;
+            Ok::<_, Infallible>(response)
+        }
     });
     let io = TokioIo::new(TimedIo::new(stream, WRITE_TIMEOUT));
     let connection = http1::Builder::new()

@@ -49,6 +49,48 @@ async fn a_large_body_is_refused_before_it_is_read() {
     assert!(answer.starts_with("HTTP/1.1 401"), "nobody's body is looked at before the key: {answer}");
 }
 
+/// Sends a head, waits, then the body, as clients do that write them apart; gives what comes back for both and for a second
+/// request on the same connection.
+async fn twice(suite: &Suite, head: &str, body: &[u8]) -> (String, String) {
+    let mut socket = TcpStream::connect(address(suite)).await.expect("connects");
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        socket.write_all(head.as_bytes()).await.expect("the head is sent");
+        socket.flush().await.expect("flushed");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let _ = socket.write_all(body).await;
+        let mut answer = vec![0; 4096];
+        let got = socket.read(&mut answer).await.unwrap_or(0);
+        answers.push(String::from_utf8_lossy(&answer[..got]).into_owned());
+        if answers[0].to_ascii_lowercase().contains("connection: close") {
+            break;
+        }
+    }
+    (answers[0].clone(), answers.get(1).cloned().unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_refusal_keeps_the_connection_or_says_that_it_ends() {
+    let suite = Suite::start(&[("body_limit", "64KiB")]).await;
+    let head = |length: usize| {
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer rx-wrong\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let (first, second) = twice(&suite, &head(1000), &[b' '; 1000]).await;
+    assert!(
+        first.starts_with("HTTP/1.1 401") && second.starts_with("HTTP/1.1 401"),
+        "{first}\n---\n{second}"
+    );
+    let (first, _) = twice(&suite, &head(1 << 30), b"").await;
+    let said = first.to_ascii_lowercase();
+    assert!(said.starts_with("http/1.1 401") && said.contains("connection: close"), "{first}");
+    let asking = head(1000).replace("Content-Type", "Expect: 100-continue\r\nContent-Type");
+    let (first, _) = twice(&suite, &asking, b"").await;
+    let said = first.to_ascii_lowercase();
+    assert!(said.starts_with("http/1.1 401") && said.contains("connection: close"), "{first}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_have_limits() {
     let suite = Suite::start(&[]).await;
