@@ -7,6 +7,7 @@
 //! It does not know HTTP, models or replicas, and it never keeps the secret of a key.
 
 mod conversations;
+mod db;
 mod error;
 mod export;
 mod externals;
