@@ -146,6 +146,8 @@ codes! {
     DiskFull = "disk_full", 507, Unavailable;
     /// A folder can't be written.
     ReadOnly = "read_only", 503, Unavailable;
+    /// The database does not answer, refuses, or is too busy.
+    DatabaseUnavailable = "database_unavailable", 503, Unavailable;
     /// The address is taken.
     PortInUse = "port_in_use", 503, Unavailable;
     /// A setting is wrong.

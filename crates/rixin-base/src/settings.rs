@@ -127,6 +127,10 @@ impl fmt::Debug for Secret {
 trait Value: Sized {
     fn parse(text: &str) -> Result<Self, String>;
     fn show(&self) -> String;
+    /// What [`Value::parse`] makes the same value of.
+    fn raw(&self) -> String {
+        self.show()
+    }
 }
 
 impl Value for PathBuf {
@@ -164,6 +168,9 @@ impl Value for Secret {
     fn show(&self) -> String {
         if self.0.is_empty() { String::new() } else { "***".into() }
     }
+    fn raw(&self) -> String {
+        self.0.clone()
+    }
 }
 
 impl Value for Size {
@@ -172,6 +179,9 @@ impl Value for Size {
     }
     fn show(&self) -> String {
         if self.0 == 0 { "0".into() } else { bytes_text(self.0) }
+    }
+    fn raw(&self) -> String {
+        self.0.to_string()
     }
 }
 
@@ -238,6 +248,11 @@ macro_rules! settings {
             pub const TABLE: &'static [(&'static str, &'static str, &'static str, &'static str)] =
                 &[$((stringify!($name), $env, $en, $zh),)*];
 
+            /// Every setting as text, secrets too: for a process of ours that has to work with the same ones.
+            pub fn to_texts(&self) -> Vec<(&'static str, String)> {
+                vec![$((stringify!($name), Value::raw(&self.$name)),)*]
+            }
+
             fn resolve(given: &BTreeMap<&'static str, (String, Origin)>, get: &dyn Fn(&str) -> Option<String>)
                 -> Result<(Settings, Vec<Setting>), SettingsError>
             {
@@ -272,6 +287,11 @@ macro_rules! settings {
 settings! {
     data_dir, "RIXIN_DATA_DIR", PathBuf, |get| default_data_dir(get),
         "Folder of models, keys and conversations", "模型、密钥和会话所在的文件夹";
+    database_url, "RIXIN_DATABASE_URL", Secret, |_| Secret::default(),
+        "Postgres database that several gateways share, as postgres://user:password@host:5432/database; empty: SQLite in the data folder",
+        "多个网关共享的 Postgres 数据库，如 postgres://用户:密码@主机:5432/库名；留空则使用数据文件夹中的 SQLite";
+    database_connections, "RIXIN_DATABASE_CONNECTIONS", u32, |_| 10,
+        "Most connections to Postgres that one process holds", "单个进程到 Postgres 的最大连接数";
     listen, "RIXIN_LISTEN", SocketAddr, |_| SocketAddr::from(([127, 0, 0, 1], 8460)),
         "Address and port of the server", "服务器监听的地址和端口";
     lang, "RIXIN_LANG", String, |_| "auto".into(),

@@ -1,8 +1,9 @@
-//! Metadata of the suite in SQLite: tenants, keys, conversations, external engines, usage, settings.
+//! Metadata of the suite in SQLite or Postgres: tenants, keys, conversations, external engines, usage, settings.
 //!
-//! Takes a data folder; gives typed rows. Several processes may have the same folder open (the server and the command line do).
+//! Takes a data folder, or the address of a Postgres database; gives typed rows, the same from both. Several processes may have the
+//! same folder open (the server and the command line do), and several gateways on several machines the same Postgres database.
 //! What belongs to a tenant is reached through a [`TenantScope`], and only two things make one: [`Store::authenticate`] with a
-//! key's secret, and [`Store::operator`] for the person at the machine, who could open the file anyway.
+//! key's secret, and [`Store::operator`] for the person at the machine, who could open the database anyway.
 //!
 //! It does not know HTTP, models or replicas, and it never keeps the secret of a key.
 
@@ -24,12 +25,13 @@ mod settings;
 mod usage;
 
 pub use conversations::{Conversation, ConversationPatch, ConversationQuery, NewConversation};
+pub use db::DatabaseUrl;
 pub use error::Error;
 pub use export::markdown;
 pub use externals::{External, NewExternal};
 pub use keys::{CreatedKey, Key};
 pub use messages::{Message, MessageRole, MessageUsage, NewMessage};
-pub use open::Store;
+pub use open::{Store, StoreOptions};
 pub use operator::{Operator, Tenant};
 pub use page::Page;
 pub use responses::{NewResponse, StoredResponse};

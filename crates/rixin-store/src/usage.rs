@@ -11,12 +11,13 @@ use std::{
 
 use rixin_base::{KeyId, TenantId};
 use serde::{Deserialize, Serialize};
-use sqlx::{Row as _, SqlitePool};
 use tokio::sync::Notify;
 use utoipa::ToSchema;
 
 use crate::{
-    Error, Store, TenantScope, now_ms,
+    Error, Store, TenantScope,
+    db::{Db, sql},
+    now_ms,
     row::{count, parsed},
 };
 
@@ -103,17 +104,17 @@ impl Meter {
     }
 
     /// Writes until the store is closed.
-    pub async fn run(self: Arc<Self>, writer: SqlitePool) {
+    pub async fn run(self: Arc<Self>, db: Db) {
         loop {
             self.wake.notified().await;
             let closed = self.closed.load(Ordering::Acquire);
             if !closed {
                 tokio::time::sleep(BATCH).await;
             }
-            if writer.is_closed() {
+            if db.is_closed() {
                 return;
             }
-            if let Err(error) = self.write(&writer).await {
+            if let Err(error) = self.write(&db).await {
                 tracing::error!(%error, "usage counts could not be stored; they are kept and tried again");
                 if !closed {
                     tokio::time::sleep(RETRY).await;
@@ -127,13 +128,13 @@ impl Meter {
     }
 
     /// One transaction; after a failure the counts are in memory again.
-    pub async fn write(&self, writer: &SqlitePool) -> Result<(), sqlx::Error> {
+    pub async fn write(&self, db: &Db) -> Result<(), Error> {
         let _one = self.writing.lock().await;
         let taken = std::mem::take(&mut *self.lock());
         if taken.usage.is_empty() && taken.used.is_empty() {
             return Ok(());
         }
-        let result = insert(writer, &taken).await;
+        let result = insert(db, &taken).await;
         if result.is_err() {
             let mut waiting = self.lock();
             for (key, counts) in taken.usage {
@@ -150,35 +151,52 @@ impl Meter {
     }
 }
 
-async fn insert(writer: &SqlitePool, waiting: &Waiting) -> Result<(), sqlx::Error> {
-    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
-    for ((tenant, key, day, model), counts) in &waiting.usage {
-        sqlx::query(
+/// In the order of the keys: two gateways that write the same rows then wait for each other, but never in a circle.
+async fn insert(db: &Db, waiting: &Waiting) -> Result<(), Error> {
+    let mut usage: Vec<_> = waiting.usage.iter().collect();
+    usage.sort_unstable_by_key(|(key, _)| *key);
+    let mut used: Vec<_> = waiting.used.iter().collect();
+    used.sort_unstable();
+    let mut tx = db.write().await?;
+    for ((tenant, key, day, model), counts) in usage {
+        let add = sql(
             "INSERT INTO usage (tenant_id, key_id, day, model, requests, prompt_tokens, completion_tokens) \
-             VALUES (?, ?, date(? * 86400, 'unixepoch'), ?, ?, ?, ?) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) \
              ON CONFLICT (tenant_id, day, key_id, model) DO UPDATE SET \
-                 requests = requests + excluded.requests, \
-                 prompt_tokens = prompt_tokens + excluded.prompt_tokens, \
-                 completion_tokens = completion_tokens + excluded.completion_tokens",
+                 requests = usage.requests + excluded.requests, \
+                 prompt_tokens = usage.prompt_tokens + excluded.prompt_tokens, \
+                 completion_tokens = usage.completion_tokens + excluded.completion_tokens",
         )
         .bind(tenant.to_string())
         .bind(key.to_string())
-        .bind(day)
+        .bind(date(*day))
         .bind(model)
         .bind(counts.requests)
         .bind(counts.prompt)
-        .bind(counts.completion)
-        .execute(&mut *tx)
-        .await?;
+        .bind(counts.completion);
+        tx.execute(add).await?;
     }
-    for (key, time) in &waiting.used {
-        sqlx::query("UPDATE keys SET last_used = ? WHERE id = ?")
-            .bind(time)
-            .bind(key.to_string())
-            .execute(&mut *tx)
-            .await?;
+    for (key, time) in used {
+        // Another gateway may have seen it later.
+        let set =
+            sql("UPDATE keys SET last_used = $1 WHERE id = $2 AND (last_used IS NULL OR last_used < $1)");
+        tx.execute(set.bind(*time).bind(key.to_string())).await?;
     }
     tx.commit().await
+}
+
+/// `2026-01-31` of a day since 1970 (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+fn date(day: i64) -> String {
+    let shifted = day + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day_of_month:02}")
 }
 
 impl Store {
@@ -194,7 +212,7 @@ impl Store {
     /// # Errors
     /// The database failed; the counts are kept and tried again.
     pub async fn flush(&self) -> Result<(), Error> {
-        self.inner.meter.write(&self.inner.writer).await.map_err(|e| self.failed(e))
+        self.inner.meter.write(self.db()).await
     }
 
     /// Usage of the last `days` days (today is one), newest first; `everyone`: all keys of the tenant, else the scope's own.
@@ -208,29 +226,42 @@ impl Store {
         everyone: bool,
     ) -> Result<Vec<UsageRow>, Error> {
         let first_day = now_ms() / 86_400_000 - i64::from(days.clamp(1, 3660)) + 1;
-        let rows = sqlx::query(
-            "SELECT day, key_id, model, requests, prompt_tokens, completion_tokens FROM usage \
-             WHERE tenant_id = ?1 AND day >= date(?2 * 86400, 'unixepoch') AND (?3 IS NULL OR key_id = ?3) \
-             ORDER BY day DESC, key_id, model",
-        )
+        let list = sql("SELECT day, key_id, model, requests, prompt_tokens, completion_tokens FROM usage \
+             WHERE tenant_id = $1 AND day >= $2 AND ($3 IS NULL OR key_id = $3) ORDER BY day DESC, key_id, model")
         .bind(scope.tenant_text())
-        .bind(first_day)
-        .bind(if everyone { None } else { scope.key_text() })
-        .fetch_all(self.reader())
-        .await
-        .map_err(|e| self.failed(e))?;
-        rows.iter()
-            .map(|row| {
-                Ok(UsageRow {
-                    day: row.try_get("day")?,
-                    key_id: parsed(row, "key_id")?,
-                    model: row.try_get("model")?,
-                    requests: count(row, "requests")?,
-                    prompt_tokens: count(row, "prompt_tokens")?,
-                    completion_tokens: count(row, "completion_tokens")?,
-                })
+        .bind(date(first_day))
+        .bind(if everyone { None } else { scope.key_text() });
+        let rows = self.db().fetch_all(list).await?;
+        self.db().all(&rows, |row| {
+            Ok(UsageRow {
+                day: row.try_get("day")?,
+                key_id: parsed(row, "key_id")?,
+                model: row.try_get("model")?,
+                requests: count(row, "requests")?,
+                prompt_tokens: count(row, "prompt_tokens")?,
+                completion_tokens: count(row, "completion_tokens")?,
             })
-            .collect::<Result<_, sqlx::Error>>()
-            .map_err(|e| self.failed(e))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn days_have_the_names_of_the_calendar() {
+        for (day, name) in [
+            (0, "1970-01-01"),
+            (58, "1970-02-28"),
+            (59, "1970-03-01"),
+            (11_016, "2000-02-29"),
+            (11_017, "2000-03-01"),
+            (20_454, "2026-01-01"),
+            (47_540, "2100-02-28"),
+            (47_541, "2100-03-01"),
+        ] {
+            assert_eq!(date(day), name);
+        }
     }
 }

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use sqlx::{AssertSqlSafe, Postgres, Sqlite, postgres::PgArguments, query::Query, sqlite::SqliteArguments};
 
+use crate::Error;
+
 /// A value of one of the types that the store keeps. Null has a type too: Postgres asks for it.
 #[derive(Clone, Debug)]
 pub(crate) enum Arg {
@@ -73,16 +75,30 @@ impl Sql {
         self
     }
 
-    /// Locks the rows that are read until the transaction ends. On SQLite the transaction is alone anyway.
+    /// Locks the rows that are read until the transaction ends; rows that only refer to them can still be added. On SQLite the
+    /// transaction is alone anyway.
     pub fn locking(mut self) -> Self {
-        self.locking = " FOR UPDATE";
+        self.locking = " FOR NO KEY UPDATE";
         self
     }
 
     /// The same, leaving out rows that somebody else has locked.
     pub fn claiming(mut self) -> Self {
-        self.locking = " FOR UPDATE SKIP LOCKED";
+        self.locking = " FOR NO KEY UPDATE SKIP LOCKED";
         self
+    }
+
+    /// Refuses what Postgres can't keep and SQLite would cut off in some of its functions: a text with a zero character.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let has_zero = |arg: &Arg| matches!(arg, Arg::Text(Some(text)) if text.contains('\0'));
+        if self.args.iter().any(has_zero) {
+            return Err(Error::Invalid {
+                param: "text",
+                en: "it has the character U+0000, which can't be stored",
+                zh: "其中含有无法存储的字符 U+0000",
+            });
+        }
+        Ok(())
     }
 
     pub(super) fn sqlite(self) -> Query<'static, Sqlite, SqliteArguments> {
