@@ -97,8 +97,8 @@ impl S3Options {
         };
         if plain && !loopback && !self.allow_http {
             return Err(wrong(
-                format!("{text} is not encrypted: use https, or allow plain HTTP with s3_allow_http"),
-                format!("{text} 未加密：请改用 https，或用 s3_allow_http 允许明文 HTTP"),
+                format!("{text} is on another machine and not encrypted: give an https address"),
+                format!("{text} 不在本机且未加密：请填写 https 地址"),
             ));
         }
         if self.path_style == Some(false) {
