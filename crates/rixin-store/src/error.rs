@@ -120,6 +120,16 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// Something that is not over needs it.
+    #[error("the {what} {id} is in use by a job that is not over: cancel that first, or wait for it")]
+    InUse {
+        /// The kind of thing, in English.
+        what: &'static str,
+        /// The kind of thing, in Chinese.
+        what_zh: &'static str,
+        /// Its id.
+        id: String,
+    },
     /// A value that the store does not take.
     #[error("'{param}' is wrong: {en}")]
     Invalid {
@@ -174,7 +184,7 @@ impl Explain for Error {
                 Code::Internal
             }
             Error::NotFound { .. } => Code::NotFound,
-            Error::Exists { .. } | Error::LastAdmin { .. } => Code::Conflict,
+            Error::Exists { .. } | Error::InUse { .. } | Error::LastAdmin { .. } => Code::Conflict,
             Error::Invalid { .. } => Code::InvalidValue,
         }
     }
@@ -217,6 +227,9 @@ impl Explain for Error {
             ),
             Error::NotFound { what_zh, id, .. } => format!("{what_zh} {id:?} 不存在"),
             Error::Exists { what_zh, name, .. } => format!("{what_zh} {name:?} 已存在：请换一个名称"),
+            Error::InUse { what_zh, id, .. } => {
+                format!("{what_zh} {id} 正被未结束的任务使用：请先取消该任务，或等待其结束")
+            }
             Error::Invalid { param, zh, .. } => format!("'{param}' 有误：{zh}"),
             Error::LastAdmin { prefix } => format!("{prefix}… 是最后一个管理员密钥：请先新建一个再吊销它"),
             Error::Database { path, why } => format!("数据库 {} 出错：{why}", path.display()),
