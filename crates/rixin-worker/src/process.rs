@@ -3,7 +3,6 @@
 use std::{
     io::Read,
     path::Path,
-    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -37,7 +36,8 @@ const GIVEN_UP: u8 = 75;
 const UNTOLD: u8 = 76;
 
 /// Runs an attempt from its specification's file to its end. With `lifeline` the end of standard input ends the process.
-pub fn main(spec: &Path, lifeline: bool) -> ExitCode {
+pub fn main(spec: &Path, lifeline: bool) -> u8 {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     if lifeline {
         die_with_parent();
     }
@@ -45,12 +45,12 @@ pub fn main(spec: &Path, lifeline: bool) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("no runtime: {error}");
-            return ExitCode::from(UNTOLD);
+            return UNTOLD;
         }
     };
     let code = runtime.block_on(live(spec));
     runtime.shutdown_timeout(Duration::from_secs(2));
-    ExitCode::from(code)
+    code
 }
 
 /// The server holds the other end of standard input; when it dies, however it dies, this process ends too.
@@ -133,6 +133,8 @@ async fn attempt(spec: JobSpec, settings: Arc<Settings>, reporter: Reporter) -> 
         deadline: job.resources.time_limit_secs.map(|secs| Instant::now() + Duration::from_secs(secs)),
         lease: Duration::from_millis(u64::try_from(spec.lease_ms).unwrap_or(1000)),
     }));
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let listening = tokio::spawn(listen(cancel.clone(), Arc::clone(&interrupted)));
     let outcome = match work(&spec, &settings, &scope, job.clone(), reporter.clone(), cancel).await {
         Ok(work) => {
             // a task of its own: a panic in there is this attempt's end and is told as such
@@ -142,9 +144,10 @@ async fn attempt(spec: JobSpec, settings: Arc<Settings>, reporter: Reporter) -> 
         }
         Err(failure) => Err(failure),
     };
+    listening.abort();
     watching.abort();
     let _ = watching.await;
-    let ended = end(&scope, &job, outcome, timed_out.load(Ordering::Acquire), &reporter).await;
+    let ended = end(&scope, &job, outcome, (timed_out.load(Ordering::Acquire), interrupted.load(Ordering::Acquire)), &reporter).await;
     store.close().await;
     ended
 }
@@ -181,7 +184,7 @@ async fn end(
     scope: &AttemptScope,
     job: &Job,
     outcome: Result<crate::work::Done, Failure>,
-    timed_out: bool,
+    (timed_out, interrupted): (bool, bool),
     reporter: &Reporter,
 ) -> Result<(), Fenced> {
     match &outcome {
@@ -204,7 +207,24 @@ async fn end(
             );
             fail(scope, job, Cause::TimedOut, &fault).await
         }
+        Err(Failure::Because(Cause::Cancelled, _)) if interrupted => {
+            let fault = Fault::new(
+                Code::ShuttingDown,
+                "the server or cluster took the process away; the job goes on from its checkpoint",
+                "服务器或集群收回了进程；任务将从检查点继续",
+            );
+            fail(scope, job, Cause::Lost, &fault).await
+        }
         Err(Failure::Because(cause, fault)) => fail(scope, job, cause, &fault).await,
+    }
+}
+
+/// A server that stops, and a cluster that wants its node back, send SIGTERM first.
+async fn listen(cancel: Cancel, interrupted: Arc<AtomicBool>) {
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        terminate.recv().await;
+        interrupted.store(true, Ordering::Release);
+        cancel.cancel();
     }
 }
 
