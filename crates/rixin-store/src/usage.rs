@@ -89,8 +89,10 @@ impl Meter {
     }
 
     fn add(&self, tenant: TenantId, key: KeyId, day: i64, record: UsageRecord) {
+        // A model's name with a zero character can't be stored, and one such row would hold up all others.
+        let model = record.model.replace('\0', "\u{FFFD}");
         let mut waiting = self.lock();
-        let counts = waiting.usage.entry((tenant, key, day, record.model)).or_default();
+        let counts = waiting.usage.entry((tenant, key, day, model)).or_default();
         counts.requests += 1;
         counts.prompt += i64::try_from(record.prompt_tokens).unwrap_or(0);
         counts.completion += i64::try_from(record.completion_tokens).unwrap_or(0);

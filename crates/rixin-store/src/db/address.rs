@@ -36,6 +36,14 @@ impl DatabaseUrl {
     pub(crate) fn options(&self) -> &PgConnectOptions {
         &self.options
     }
+
+    /// Connects, asks for the server's version and leaves; changes nothing.
+    ///
+    /// # Errors
+    /// The server is unreachable or refuses.
+    pub async fn probe(&self) -> Result<String, Error> {
+        super::postgres::version(self).await
+    }
 }
 
 impl FromStr for DatabaseUrl {

@@ -56,6 +56,19 @@ pub(crate) async fn open(url: &DatabaseUrl, connections: u32) -> Result<Db, Erro
     Ok(Db { pools: Pools::Postgres(server), place })
 }
 
+/// The server's version.
+pub(super) async fn version(url: &DatabaseUrl) -> Result<String, Error> {
+    let place = Place::Server(url.to_string().into());
+    let failed = |error| faults::of(&place, error);
+    let mut one = within(CONNECT, url.options().connect()).await.map_err(failed)?;
+    check_encoding(&mut one, &place).await?;
+    let row =
+        within(ANSWER, sqlx::query("SELECT current_setting('server_version')").fetch_one(&mut one)).await;
+    let version = row.and_then(|row| row.try_get(0)).map_err(failed)?;
+    one.close().await.map_err(failed)?;
+    Ok(version)
+}
+
 /// Text is UTF-8 here; another encoding of the database would refuse part of it, one message in a thousand.
 async fn check_encoding(connection: &mut PgConnection, place: &Place) -> Result<(), Error> {
     let row =
