@@ -101,7 +101,12 @@ impl Job {
             Job::Log { id } => {
                 for event in store.job_events_of(&scope, job_id(&id)?, "log", LOG_EVENTS).await? {
                     for line in event.data["lines"].as_array().into_iter().flatten() {
-                        out.raw(&format!("{} #{} {}\n", minute(event.at), event.attempt, line.as_str().unwrap_or_default()));
+                        out.raw(&format!(
+                            "{} #{} {}\n",
+                            minute(event.at),
+                            event.attempt,
+                            line.as_str().unwrap_or_default()
+                        ));
                     }
                 }
             }

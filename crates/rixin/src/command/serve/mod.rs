@@ -74,7 +74,7 @@ impl Serve {
         lock.tell(address);
 
         let settings = Arc::new(settings);
-        let store = Store::open(&settings.data_dir).await?;
+        let store = Store::open_settings(&settings).await?;
         let registry = Registry::open(&settings.data_dir).await?;
         let control = Control::start(Arc::clone(&settings), registry.clone(), store.clone()).await?;
         let first = store.first_key().await?;
