@@ -97,6 +97,14 @@ impl<S> PrefixCache<S> {
             .map(|(len, _, seq)| Match { seq, len })
     }
 
+    /// A sequence that holds all of `tokens`, the last one too: for a caller that knows the logits after it.
+    pub fn find_whole(&self, tokens: &[Token]) -> Option<Match> {
+        let holds =
+            |sequence: &Sequence| sequence.state != State::Free && sequence.tokens.starts_with(tokens);
+        let seq = self.sequences.iter().position(holds).filter(|_| self.partial)?;
+        Some(Match { seq: seq as u32, len: tokens.len() })
+    }
+
     /// Cells that are free, or would be if every finished request's sequence but the match's beginning went.
     pub fn available(&self, besides: Option<Match>) -> usize {
         let mut held = vec![false; self.owners.len()];

@@ -17,8 +17,9 @@ use llama_cpp_2::{
 
 use crate::{Token, cache::Memory, options::Plan};
 
-/// Most tokens that llama.cpp computes at once inside a step; its own server's value. With fewer than 64, attention would add in the same
-/// order in every batch, so that answers depended less on their neighbours, but prompts would take a sixth more processor time.
+/// Most tokens that llama.cpp computes at once inside a step; its own server's value, and numbers depend on it. With fewer than 64,
+/// attention would add in the same order in every batch, so that answers depended less on their neighbours, but prompts would take a
+/// sixth more processor time.
 const MICRO_BATCH: u32 = 512;
 
 /// The context and the batch of the step being built.

@@ -15,6 +15,7 @@ pub mod grammar;
 mod llama;
 mod options;
 mod parked;
+mod pieces;
 mod queue;
 mod request;
 mod running;

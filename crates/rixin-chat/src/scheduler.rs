@@ -2,6 +2,8 @@
 //! the prompts that came in.
 //!
 //! - A long prompt is cut into pieces that take about [`STALL`], so that the answers being written go on.
+//! - A prompt that comes alone is cut where llama.cpp's server cuts it, and computed from the pool's first cell, so that it gets the same
+//!   numbers; see [`crate::pieces`].
 //! - A prompt that begins like one being computed right now waits for it and shares its cells, instead of computing the same again.
 //! - A request is let in when the pool has room for its prompt. If the pool runs short later, prefixes of finished requests go first,
 //!   then the youngest request: it goes back to the front of its queue and is computed again later; its listener notices a pause.
@@ -14,10 +16,11 @@ use std::{
 use llama_cpp_2::{context::session::SeqState, model::LlamaModel};
 
 use crate::{
-    Error,
-    cache::{PrefixCache, common},
+    Error, Token,
+    cache::{Match, PrefixCache, common},
     context::{Context, StepError},
     options::Plan,
+    pieces::{Ends, next_cut},
     queue::{FairQueue, deal},
     running::Running,
     sampler::Scratch,
@@ -30,6 +33,8 @@ const STALL: Duration = Duration::from_millis(200);
 const SMALLEST_PIECE: usize = 32;
 /// Common tokens for which it is worth to wait for another prompt.
 const WORTH_WAITING: usize = 16;
+/// Common tokens that are shared: for fewer, a prompt is computed from its beginning, as it would be alone.
+const WORTH_SHARING: usize = 16;
 /// Cells of finished requests that stay in the pool; attention pays for each, but a copy out and back costs too.
 const KEPT_CELLS: usize = 1024;
 /// Cells that each running request should find free for its next tokens when another is let in.
@@ -82,11 +87,15 @@ pub(crate) struct Scheduler<'m> {
     /// Prompt tokens a second, smoothed; 0 before the first measure.
     prompt_speed: f64,
     partial: bool,
+    /// llama.cpp's server cuts this model's prompts to save states.
+    saves: bool,
+    ends: Ends,
 }
 
 impl<'m> Scheduler<'m> {
     pub fn new(context: Context<'m>, model: &'m LlamaModel, plan: Plan, shared: Arc<Shared>) -> Self {
         let partial = !model.is_recurrent() && !model.is_hybrid();
+        let saves = !partial || has_sliding_windows(model);
         Self {
             context,
             model,
@@ -99,6 +108,8 @@ impl<'m> Scheduler<'m> {
             orders: 0,
             prompt_speed: 0.0,
             partial,
+            saves,
+            ends: Ends::default(),
         }
     }
 
@@ -166,7 +177,11 @@ impl<'m> Scheduler<'m> {
             let places = |key: &str| slots.iter().filter(|slot| slot.running.fairness == key).count();
             let Some(mut running) = self.queue.pop(places) else { return };
             self.cache.revive(&running.tokens, &mut self.context);
-            let found = self.cache.find(&running.tokens);
+            let found = self.find(&running.tokens);
+            if found.is_none() && self.slots.is_empty() {
+                // Attention's tiles count from the pool's first cell, and this way each finds the same tokens as in a fresh pool.
+                self.cache.tidy(0, &mut self.context);
+            }
             let held = found.map_or(0, |found| found.len);
             let follows = self.worth_following(&running, held);
             let need = running.tokens.len() - follows.map_or(held, |(_, len)| len);
@@ -194,7 +209,27 @@ impl<'m> Scheduler<'m> {
                 follows,
                 since: Instant::now(),
             });
+            if self.begin_known(self.slots.len() - 1) {
+                self.leave(self.slots.len() - 1);
+            }
         }
+    }
+
+    /// What the cache holds of a request's beginning: all of it where the logits after it are known, else all but its last token.
+    fn find(&self, tokens: &[Token]) -> Option<Match> {
+        let whole = self.ends.get(tokens).and_then(|_| self.cache.find_whole(tokens));
+        whole.or_else(|| self.cache.find(tokens).filter(|found| found.len >= WORTH_SHARING))
+    }
+
+    /// Begins the answer of a request whose tokens are all in the cache; whether that was its end.
+    fn begin_known(&mut self, index: usize) -> bool {
+        let slot = &mut self.slots[index];
+        if slot.seq.is_none() || slot.pending() > 0 {
+            return false;
+        }
+        let Some(logits) = self.ends.get(&slot.running.tokens) else { return false };
+        self.shared.completion_tokens.fetch_add(1, Relaxed);
+        slot.running.advance(logits, self.model, &mut self.scratch)
     }
 
     fn note_start(&self, running: &mut Running, held: usize) {
@@ -222,12 +257,13 @@ impl<'m> Scheduler<'m> {
 
     /// Lets those go on whose prefix is there, or whose leader is gone.
     fn unpark(&mut self) {
+        let mut ended = Vec::new();
         for index in 0..self.slots.len() {
             let Some((leader, len)) = self.slots[index].follows else { continue };
             if self.slots.iter().any(|slot| slot.order == leader && slot.computed < len) {
                 continue;
             }
-            let found = self.cache.find(&self.slots[index].running.tokens);
+            let found = self.find(&self.slots[index].running.tokens);
             let held = found.map_or(0, |found| found.len);
             // Fewer requests run than there are sequences, so one can always be had.
             let seq = self.cache.open(found, &mut self.context);
@@ -237,6 +273,12 @@ impl<'m> Scheduler<'m> {
             slot.seq = seq;
             slot.computed = held;
             self.slots.insert(index, slot);
+            if self.begin_known(index) {
+                ended.push(index);
+            }
+        }
+        for index in ended.into_iter().rev() {
+            self.leave(index);
         }
     }
 
@@ -278,16 +320,18 @@ impl<'m> Scheduler<'m> {
         ((self.prompt_speed * STALL.as_secs_f64()) as usize).max(SMALLEST_PIECE)
     }
 
-    /// Pieces of prompts, each without its prompt's last token: that one is always computed as an answer's tokens are. llama.cpp
-    /// attends with other kernels in large batches, so a request whose prompt is in the cache would else begin differently from
-    /// the same request before.
+    /// Pieces of prompts.
     fn deal_prompts(&self, budget: usize) -> Vec<(usize, usize)> {
         let waiting: Vec<usize> = (0..self.slots.len())
             .filter(|&i| self.slots[i].seq.is_some() && !self.slots[i].decodes())
             .collect();
         let claims: Vec<(&str, usize)> = waiting
             .iter()
-            .map(|&i| (self.slots[i].running.fairness.as_str(), self.slots[i].pending() - 1))
+            .map(|&i| &self.slots[i])
+            .map(|slot| {
+                let end = next_cut(slot.computed, slot.running.tokens.len(), self.saves);
+                (slot.running.fairness.as_str(), end - slot.computed)
+            })
             .collect();
         let parts = deal(budget, &claims, self.shared.steps.load(Relaxed) as usize);
         waiting.into_iter().zip(parts).filter(|part| part.1 > 0).collect()
@@ -359,6 +403,9 @@ impl<'m> Scheduler<'m> {
             }
             let Some(row) = part.row else { continue };
             self.shared.completion_tokens.fetch_add(1, Relaxed);
+            if self.partial && !slot.running.answers() {
+                self.ends.add(&slot.running.tokens, self.context.logits(row));
+            }
             if slot.running.advance(self.context.logits(row), self.model, &mut self.scratch) {
                 ended.push(part.slot);
             }
@@ -392,4 +439,11 @@ impl<'m> Scheduler<'m> {
         }
         self.cache.forget_kept(&mut self.context);
     }
+}
+
+/// The file's word for it: `n_swa` of llama.cpp is not to be had through its bindings.
+fn has_sliding_windows(model: &LlamaModel) -> bool {
+    let arch = model.meta_val_str("general.architecture").unwrap_or_default();
+    let window = model.meta_val_str(&format!("{arch}.attention.sliding_window"));
+    window.is_ok_and(|window| window.parse::<u32>().is_ok_and(|window| window > 0))
 }

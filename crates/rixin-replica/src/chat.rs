@@ -67,7 +67,7 @@ pub(crate) async fn answer(
             logprobs: logprobs.is_some(),
             include_usage: request.stream_options.is_some_and(|options| options.include_usage),
         };
-        return stream::reply(choices, chunks, context).await;
+        return stream::reply(choices, chunks, context, app.patience).await;
     }
     let mut wholes: Vec<Whole> = readers.into_iter().map(Whole::new).collect();
     while let Some((index, event)) = choices.next().await {

@@ -128,7 +128,7 @@ pub(crate) async fn answer(
         readers: readers.collect(),
     };
     if request.stream == Some(true) {
-        return stream::reply(choices, writer, context).await;
+        return stream::reply(choices, writer, context, app.patience).await;
     }
     let mut wholes: Vec<CompletionChoice> = writer.readers.iter().zip(0..).map(|(r, i)| r.empty(i)).collect();
     while let Some((index, event)) = choices.next().await {

@@ -21,7 +21,9 @@ use rixin_protocol::{parse, replica::ReplicaSpec};
 use crate::{
     chat, completion,
     context::{RequestContext, error_reply},
-    embedding, tables,
+    embedding,
+    stream::Patience,
+    tables,
 };
 
 /// The largest body, in bytes; the gateway in front has its own, smaller limit.
@@ -32,6 +34,8 @@ pub(crate) struct App {
     pub spec: ReplicaSpec,
     pub engine: Engine,
     pub template: Result<ChatTemplate, TemplateError>,
+    /// What readers of streams that do not keep up are allowed.
+    pub patience: Patience,
     /// Seconds since 1970 when the replica came up.
     pub started: u64,
 }
@@ -48,7 +52,7 @@ impl App {
         if let Err(error) = &template {
             tracing::warn!(%error, "chat is not possible with this model");
         }
-        Self { spec, engine, template, started: seconds() }
+        Self { spec, engine, template, patience: Patience::default(), started: seconds() }
     }
 
     /// Refuses a request that means another model.

@@ -1,7 +1,8 @@
 //! Event streams: a bounded buffer between an answer and its reader.
 //!
-//! A reader that does not keep up fills the buffer; then only its own answer waits. One that takes nothing for [`STALL`] loses its slot
-//! and finds an error at the end of what it has.
+//! A reader that does not keep up fills the buffer; then only its own answer's events wait. One that takes nothing for the stall limit
+//! loses its slot and finds an error at the end of what it has. Until then the engine writes on: what waits with it is bounded by the
+//! limit and by the answer's own length.
 
 use std::time::Duration;
 
@@ -18,10 +19,21 @@ use tokio::sync::mpsc;
 
 use crate::{choices::Choices, context::RequestContext};
 
-/// Events that wait for a reader.
-const BUFFER: usize = 64;
-/// How long a full buffer may stay full.
-const STALL: Duration = Duration::from_secs(30);
+/// What a slow reader is allowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Events that wait for a reader.
+    pub events: usize,
+    /// How long a full buffer may stay full.
+    pub stall: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { events: 64, stall: Duration::from_secs(30) }
+    }
+}
+
 /// A silent stream shows this often that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// So long a stream's status waits for the first event, so that an error at the start has its own.
@@ -44,16 +56,18 @@ pub(crate) async fn reply(
     mut choices: Choices,
     mut chunks: impl Chunks,
     context: RequestContext,
+    patience: Patience,
 ) -> Result<Response, Fault> {
     let first = match tokio::time::timeout(FIRST_EVENT, choices.next()).await {
         Ok(Some((_, Err(fault)))) => return Err(fault),
         Ok(first) => Some(first),
         Err(_) => None,
     };
-    let (sender, receiver) = mpsc::channel(BUFFER);
+    let (sender, receiver) = mpsc::channel(patience.events);
+    let sender = Sender { sender, stall: patience.stall };
     tokio::spawn(async move {
         let lang = context.lang;
-        let closed = sender.clone();
+        let closed = sender.sender.clone();
         let pump = pump(&mut choices, &mut chunks, first, &sender, context.usage_comment);
         let outcome = tokio::select! {
             outcome = pump => outcome,
@@ -63,7 +77,7 @@ pub(crate) async fn reply(
         drop(choices);
         if let Err(fault) = outcome {
             tracing::debug!(request = %context.request_id, code = fault.code.as_str(), "a stream ended early");
-            let _ = sender.send(error_event(&fault, lang)).await;
+            let _ = sender.sender.send(error_event(&fault, lang)).await;
         }
     });
     let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver).map_ok());
@@ -86,11 +100,11 @@ async fn pump(
     choices: &mut Choices,
     chunks: &mut impl Chunks,
     first: Option<Option<Event>>,
-    sender: &mpsc::Sender<Bytes>,
+    sender: &Sender,
     usage_comment: bool,
 ) -> Result<(), Fault> {
     for chunk in chunks.opening() {
-        send(sender, chunk).await?;
+        sender.send(chunk).await?;
     }
     let mut next = first;
     loop {
@@ -99,38 +113,49 @@ async fn pump(
             None => match tokio::time::timeout(KEEP_ALIVE, choices.next()).await {
                 Ok(event) => event,
                 Err(_) => {
-                    send(sender, sse::comment("working")).await?;
+                    sender.send(sse::comment("working")).await?;
                     continue;
                 }
             },
         };
         let Some((index, event)) = event else { break };
         for chunk in chunks.event(index, event?)? {
-            send(sender, chunk).await?;
+            sender.send(chunk).await?;
         }
     }
     let usage = choices.usage();
     if let Some(chunk) = chunks.usage(usage) {
-        send(sender, chunk).await?;
+        sender.send(chunk).await?;
     }
     if usage_comment && let Ok(json) = serde_json::to_string(&usage) {
-        send(sender, sse::comment(&format!("usage {json}"))).await?;
+        sender.send(sse::comment(&format!("usage {json}"))).await?;
     }
-    send(sender, sse::event("", DONE)).await
+    sender.send(sse::event("", DONE)).await
 }
 
-async fn send(sender: &mpsc::Sender<Bytes>, chunk: Bytes) -> Result<(), Fault> {
-    match sender.send_timeout(chunk, STALL).await {
-        Ok(()) => Ok(()),
-        // Nobody reads on: not worth a word.
-        Err(mpsc::error::SendTimeoutError::Closed(_)) => {
-            Err(Fault::new(Code::Cancelled, "the client left", "客户端已断开"))
+/// The way to the reader.
+struct Sender {
+    sender: mpsc::Sender<Bytes>,
+    stall: Duration,
+}
+
+impl Sender {
+    async fn send(&self, chunk: Bytes) -> Result<(), Fault> {
+        match self.sender.send_timeout(chunk, self.stall).await {
+            Ok(()) => Ok(()),
+            // Nobody reads on: not worth a word.
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => {
+                Err(Fault::new(Code::Cancelled, "the client left", "客户端已断开"))
+            }
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+                let secs = self.stall.as_secs_f64();
+                Err(Fault::new(
+                    Code::Cancelled,
+                    format!("the answer was stopped: its reader took nothing for {secs} s"),
+                    format!("回答已停止：接收方 {secs} 秒内没有读取数据"),
+                ))
+            }
         }
-        Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(Fault::new(
-            Code::Cancelled,
-            format!("the answer was stopped: its reader took nothing for {} s", STALL.as_secs()),
-            format!("回答已停止：接收方 {} 秒内没有读取数据", STALL.as_secs()),
-        )),
     }
 }
 
@@ -143,3 +168,6 @@ fn error_event(fault: &Fault, lang: Lang) -> Bytes {
     let json = String::from_utf8(ErrorBody::new(fault, lang).to_json()).unwrap_or_default();
     sse::event("", &json)
 }
+
+#[cfg(test)]
+mod tests;

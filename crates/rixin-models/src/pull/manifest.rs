@@ -35,7 +35,7 @@ pub(super) async fn make(
     let (main, weights) = crate::registry::blocking(read).await?;
     let entry = resolved.entry.as_ref();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let accepted = request.accept_licence && (resolved.uri.is_remote() || said.is_some());
+    let accepted = request.accept_licence && (resolved.uri.is_remote() || entry.is_some() || said.is_some());
     let licence = match (resolved.licence(), said, weights.licence) {
         (known, ..) if known.is_known() => known.clone(),
         (_, Some(said), _) => said.clone(),
@@ -57,7 +57,7 @@ pub(super) async fn make(
         architecture: weights.architecture,
         files,
         main,
-        source: resolved.uri.to_string(),
+        source: resolved.source(),
         licence,
         licence_accepted: accepted.then(|| Acceptance { at: now, by: cut(&request.by, 200) }),
         origin: Origin::Imported,

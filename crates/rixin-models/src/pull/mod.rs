@@ -145,7 +145,7 @@ impl Puller {
     async fn installed(&self, id: &ModelId, resolved: &Resolved) -> Result<Option<Manifest>> {
         let Some(there) = self.registry.find(id).await? else { return Ok(None) };
         let files = &resolved.plan.files;
-        let same = there.source == resolved.uri.to_string()
+        let same = there.source == resolved.source()
             && files.len() == there.files.len()
             && files.iter().all(|file| {
                 let known = there.files.iter().find(|own| own.path == file.path);

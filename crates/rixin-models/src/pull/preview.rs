@@ -39,6 +39,10 @@ pub struct PullPreview {
     pub fits: Option<bool>,
     /// The files.
     pub files: Vec<PreviewFile>,
+    /// The catalogue's entry that a file of this machine is, told by its SHA-256: name, licence and source are the entry's.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recognised: Option<ModelId>,
     /// The source, as it will stand in the manifest.
     pub source: String,
     /// The commit or version that the files are of.
@@ -111,7 +115,8 @@ impl PullPreview {
                 .iter()
                 .map(|file| PreviewFile { path: file.path.to_string(), size: file.size, sha256: file.sha256 })
                 .collect(),
-            source: resolved.uri.to_string(),
+            recognised: resolved.recognised().map(|entry| entry.id.clone()),
+            source: resolved.source(),
             revision: plan.revision.clone(),
             page: plan.page.clone(),
             others: plan

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use rixin_base::{Cancel, Code, Explain, Fault, ModelId};
+use rixin_base::{Cancel, Code, Explain, Fault, ModelId, Progress};
 
 use super::Puller;
 use crate::{
-    CatalogEntry, Error, Licence, ModelKind, Result,
-    source::{FORMS, Plan, SourceError, SourceUri},
+    CatalogEntry, Error, Licence, ModelKind, Result, hash_file,
+    registry::blocking,
+    source::{FORMS, Location, Plan, SourceError, SourceUri},
 };
 
 /// A target that was found.
@@ -36,6 +37,19 @@ impl Resolved {
         self.entry.as_ref().map_or(&self.plan.licence, |entry| &entry.licence)
     }
 
+    /// The source as it stands in the manifest: a file that the catalogue knows came from where the catalogue has it.
+    pub fn source(&self) -> String {
+        match self.recognised() {
+            Some(entry) => entry.source().to_owned(),
+            None => self.uri.to_string(),
+        }
+    }
+
+    /// The entry that a file of this machine turned out to be.
+    pub fn recognised(&self) -> Option<&CatalogEntry> {
+        self.entry.as_ref().filter(|_| !self.uri.is_remote())
+    }
+
     pub fn kind(&self) -> Option<ModelKind> {
         self.entry.as_ref().map(|entry| entry.kind).or(self.plan.kind)
     }
@@ -59,8 +73,31 @@ impl Puller {
         } else {
             return Err(self.unknown(target));
         };
-        let plan = self.sources.open(&uri)?.resolve(cancel).await?;
-        Ok(Resolved { uri, plan, entry: None })
+        let mut plan = self.sources.open(&uri)?.resolve(cancel).await?;
+        let entry = if uri.is_remote() { None } else { self.recognise(&mut plan, cancel).await? };
+        Ok(Resolved { uri, plan, entry })
+    }
+
+    /// The entry whose file this is, told by its hash. Only a file that is as long as one of the catalogue's is read.
+    async fn recognise(&self, plan: &mut Plan, cancel: &Cancel) -> Result<Option<CatalogEntry>> {
+        let [file] = plan.files.as_mut_slice() else { return Ok(None) };
+        let (Location::Local(path), Some(size)) = (&file.from, file.size) else { return Ok(None) };
+        if self.catalog.of_size(size).next().is_none() {
+            return Ok(None);
+        }
+        let (path, cancel) = (path.clone(), cancel.clone());
+        let (size, sha256) =
+            blocking(move || hash_file(&path, "resolve", &Progress::none(), &cancel)).await?;
+        let mut known = self.catalog.of_size(size);
+        let Some((entry, known)) = known.find_map(|entry| {
+            let known = entry.file.as_ref().filter(|known| known.sha256 == sha256)?;
+            Some((entry, known))
+        }) else {
+            return Ok(None);
+        };
+        file.path = known.path.clone();
+        file.sha256 = Some(sha256);
+        Ok(Some(entry.clone()))
     }
 
     /// The first of an entry's sources that answers. Where none does, the first one's reason is told.

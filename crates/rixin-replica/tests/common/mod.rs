@@ -87,9 +87,9 @@ impl Replica {
             .spawn()
             .expect("started");
         let stdin = child.stdin.take();
-        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let mut last = None;
-        for line in lines.map_while(Result::ok) {
+        for line in lines.by_ref().map_while(Result::ok) {
             // The test harness prints lines of its own.
             let Ok(report) = serde_json::from_str::<Report>(&line) else { continue };
             let ended = !matches!(report, Report::Loading { .. });
@@ -98,6 +98,8 @@ impl Replica {
                 break;
             }
         }
+        // The test harness also prints that it runs long, and dies where nobody reads that.
+        std::thread::spawn(move || lines.for_each(drop));
         Some(Self { child, stdin, spec, last: last.expect("a report"), _dir: dir })
     }
 

@@ -161,6 +161,12 @@ fn show(out: Out, preview: &PullPreview, licence: Option<&Licence>, id: Option<&
     let name = if id.is_empty() { preview.name.clone() } else { format!("{} ({id})", preview.name) };
     note("model", "模型", &name);
     note("source", "来源", &preview.source);
+    if let Some(entry) = &preview.recognised {
+        out.note(
+            format!("          (the file is the catalogue's {entry}, by its sha256: name, source and licence are from there)"),
+            format!("      （按 sha256 识别为目录中的 {entry}：名称、来源与许可取自目录）"),
+        );
+    }
     note("size", "大小", &preview.size_bytes.map(bytes_text).unwrap_or_default());
     let memory = preview.memory_bytes.map(bytes_text).unwrap_or_default();
     let memory = match preview.fits {
