@@ -32,8 +32,8 @@ mod usage;
 
 pub use batches::{NewBatch, StoredBatch};
 pub use blobs::{
-    Blob, BlobError, BlobOptions, BlobStream, Blobs, FRESH_FOR, MAX_BLOB_BYTES, S3Options, SAFE_AGE, SecretKey, Sha256,
-    StoredBlob,
+    Blob, BlobError, BlobOptions, BlobStream, Blobs, FRESH_FOR, MAX_BLOB_BYTES, S3Options, SAFE_AGE,
+    SecretKey, Sha256, StoredBlob,
 };
 pub use conversations::{Conversation, ConversationPatch, ConversationQuery, NewConversation};
 pub use db::DatabaseUrl;
@@ -42,8 +42,9 @@ pub use export::markdown;
 pub use externals::{External, NewExternal};
 pub use files::{FileQuery, NewFile, StoredFile};
 pub use jobs::{
-    Accelerators, Also, Attempt, AttemptScope, Cause, Claim, Claimed, Ended, Fenced, Finished, Job, JobEvent, JobInput,
-    JobProgress, JobQuery, JobState, LineAnswer, NewJob, Next, OpenAttempt, Resources, Supervisor, Verdict,
+    Accelerators, Also, Attempt, AttemptScope, Cause, Claim, Claimed, Ended, Fenced, Finished, Job, JobEvent,
+    JobInput, JobProgress, JobQuery, JobState, LineAnswer, NewJob, Next, OpenAttempt, Resources, Supervisor,
+    Verdict,
 };
 pub use keys::{CreatedKey, Key};
 pub use ledger::LedgerEntry;
@@ -53,7 +54,7 @@ pub use operator::{Operator, Tenant};
 pub use page::Page;
 pub use responses::{NewResponse, StoredResponse};
 pub use scope::{Identity, Role, TenantScope};
-pub use usage::{UsageRecord, UsageRow};
+pub use usage::UsageRow;
 
 /// Milliseconds since 1970, now.
 pub fn now_ms() -> i64 {

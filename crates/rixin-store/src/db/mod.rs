@@ -14,7 +14,7 @@ mod sql;
 mod sqlite;
 mod tx;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use sqlx::SqlitePool;
 
@@ -41,7 +41,7 @@ pub(crate) enum Pools {
     /// SQLite has one writer at a time, and waiting for its one connection is fairer than the busy handler.
     Sqlite { reader: SqlitePool, writer: SqlitePool },
     /// Reads and writes share the connections.
-    Postgres(postgres::Server),
+    Postgres(Arc<postgres::Server>),
 }
 
 /// An open database. Cheap to clone.
@@ -90,23 +90,6 @@ impl Db {
                 Ok(tx) => tx::Inner::Postgres(tx),
                 Err(error) => return Err(server.told(error).await),
             },
-        };
-        Ok(Tx::new(inner, self.place.clone()))
-    }
-
-    /// A transaction that sees one state of the database from its first read on.
-    pub async fn snapshot(&self) -> Result<Tx, Error> {
-        let inner = match &self.pools {
-            Pools::Sqlite { reader, .. } => {
-                tx::Inner::Sqlite(reader.begin().await.map_err(|error| self.failed(error))?)
-            }
-            Pools::Postgres(server) => {
-                let begun = server.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-                match answered(begun).await {
-                    Ok(tx) => tx::Inner::Postgres(tx),
-                    Err(error) => return Err(server.told(error).await),
-                }
-            }
         };
         Ok(Tx::new(inner, self.place.clone()))
     }

@@ -1,6 +1,6 @@
 //! A Postgres server: one pool for reads and writes, time-outs on both sides, migrations under an advisory lock.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, Executor as _, PgPool, Row as _,
@@ -25,7 +25,6 @@ const MIGRATE: Duration = Duration::from_secs(600);
 const LIMITS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'";
 
 /// The connections to a server.
-#[derive(Clone)]
 pub(crate) struct Server {
     pub pool: PgPool,
     options: PgConnectOptions,
@@ -53,7 +52,7 @@ pub(crate) async fn open(url: &DatabaseUrl, connections: u32) -> Result<Db, Erro
         .after_connect(|connection, _| Box::pin(async move { connection.execute(LIMITS).await.map(drop) }))
         .connect_lazy_with(options.clone());
     let server = Server { pool, options, connections: connections.max(2), place: place.clone() };
-    Ok(Db { pools: Pools::Postgres(server), place })
+    Ok(Db { pools: Pools::Postgres(Arc::new(server)), place })
 }
 
 /// The server's version.
