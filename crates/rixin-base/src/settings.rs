@@ -350,6 +350,8 @@ settings! {
         "Longest time that one request may take", "单次请求的最长时间";
     body_limit, "RIXIN_BODY_LIMIT", Size, |_| Size(16 << 20),
         "Largest body of a request", "请求体的最大字节数";
+    file_limit, "RIXIN_FILE_LIMIT", Size, |_| Size(512 << 20),
+        "Largest file that may be uploaded", "上传文件的最大字节数";
     requests_per_minute, "RIXIN_REQUESTS_PER_MINUTE", u32, |_| 0,
         "Requests that one key may make a minute; 0: no limit", "每个密钥每分钟的请求数；0 表示不限";
     drain, "RIXIN_DRAIN", Duration, |_| Duration::from_secs(30),

@@ -53,6 +53,8 @@ pub struct FileQuery {
     pub limit: u32,
     /// After this file, in the list's order.
     pub after: Option<String>,
+    /// Oldest first.
+    pub ascending: bool,
 }
 
 fn file_of(row: &Row) -> Result<StoredFile, sqlx::Error> {
@@ -124,7 +126,7 @@ impl Store {
         file_of(&row).map_err(|error| self.db().failed(error))
     }
 
-    /// Files, newest first.
+    /// Files, newest first unless the query says otherwise.
     ///
     /// # Errors
     /// `after` is not a file of the scope.
@@ -142,10 +144,20 @@ impl Store {
         if let Some(after) = &query.after {
             let id: FileId = after.parse().map_err(|_| Error::not_found("file", "文件", after))?;
             let after = self.file(scope, id).await?;
-            list.push(" AND (created_at, id) < (").push_bind(after.created_at);
+            list.push(if query.ascending {
+                " AND (created_at, id) > ("
+            } else {
+                " AND (created_at, id) < ("
+            });
+            list.push_bind(after.created_at);
             list.push(", ").push_bind(after.id.to_string()).push(")");
         }
-        list.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(i64::from(limit) + 1);
+        list.push(if query.ascending {
+            " ORDER BY created_at, id LIMIT "
+        } else {
+            " ORDER BY created_at DESC, id DESC LIMIT "
+        });
+        list.push_bind(i64::from(limit) + 1);
         let rows = self.db().fetch_all(list).await?;
         let mut items = self.db().all(&rows, file_of)?;
         let more = items.len() > limit as usize;

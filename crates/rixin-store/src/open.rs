@@ -10,6 +10,7 @@ use rixin_base::Settings;
 use crate::{
     Error,
     db::{DatabaseUrl, Db},
+    jobs::AttemptCache,
     keys::KeyCache,
     usage::Meter,
 };
@@ -55,6 +56,7 @@ pub(crate) struct Inner {
     /// The database as a path, which [`Store::path`] lends.
     path: PathBuf,
     pub cache: KeyCache,
+    pub attempts: AttemptCache,
     pub meter: Arc<Meter>,
 }
 
@@ -99,6 +101,7 @@ impl Store {
                 db: db.clone(),
                 path,
                 cache: KeyCache::default(),
+                attempts: AttemptCache::default(),
                 meter: Arc::clone(&meter),
             }),
         };

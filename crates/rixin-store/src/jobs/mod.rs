@@ -11,10 +11,12 @@ mod events;
 mod row;
 mod settle;
 mod supervise;
+mod token;
 mod types;
 
 pub use attempt::{Also, AttemptScope, Fenced, Finished, LineAnswer};
 pub use supervise::{Claim, Claimed, Ended, Next, OpenAttempt, Supervisor, Verdict};
+pub(crate) use token::AttemptCache;
 pub use types::{
     Accelerators, Attempt, Cause, Job, JobEvent, JobInput, JobProgress, JobQuery, JobState, NewJob, Resources,
 };

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use rixin_base::{Code, Explain as _};
-use rixin_store::{DatabaseUrl, Error, MessageRole, Role, Store, StoreOptions, UsageRecord};
+use rixin_store::{DatabaseUrl, Error, MessageRole, Role, Store, StoreOptions};
 
 use crate::{
     about, on_both, said, scope_of, search,
@@ -11,6 +11,7 @@ use crate::{
         Database,
         postgres::{Server, execute, shared},
     },
+    took,
 };
 
 on_both! {
@@ -135,10 +136,7 @@ async fn usage_metered_at_once_adds_up_exactly(database: Database) {
         for round in 0..40 {
             for scope in [&first, &second] {
                 for model in ["a", "b", "c"] {
-                    store.record(
-                        scope,
-                        UsageRecord { model: model.into(), prompt_tokens: 3, completion_tokens: 2 },
-                    );
+                    store.record(took(scope, model, 3, 2));
                 }
             }
             if round % 4 == 0 {
@@ -164,7 +162,7 @@ async fn a_zero_character_never_reaches_the_database(database: Database) {
     let refused = store.create_conversation(&scope, about("a\0b")).await.expect_err("refused");
     assert_eq!(refused.code(), Code::InvalidValue);
     assert!(store.conversations(&scope, &search("a\0b")).await.expect("list").items.is_empty());
-    store.record(&scope, UsageRecord { model: "a\0b".into(), prompt_tokens: 1, completion_tokens: 1 });
+    store.record(took(&scope, "a\0b", 1, 1));
     store.flush().await.expect("written");
 }
 
@@ -186,7 +184,7 @@ async fn a_server_that_was_away_is_used_again_and_no_count_is_lost() {
     let id =
         store.create_conversation(&scope, about("after a restart")).await.expect("the next call works").id;
     server.down();
-    store.record(&scope, UsageRecord { model: "m".into(), prompt_tokens: 5, completion_tokens: 1 });
+    store.record(took(&scope, "m", 5, 1));
     for error in [
         store.flush().await.expect_err("away"),
         store.conversation(&scope, id).await.expect_err("away"),

@@ -9,7 +9,9 @@ mod jobs;
 mod rooms;
 mod upgrade;
 
-use rixin_store::{ConversationQuery, MessageRole, NewConversation, NewMessage, Store, TenantScope};
+use rixin_store::{
+    ConversationQuery, LedgerEntry, MessageRole, NewConversation, NewMessage, Store, TenantScope, now_ms,
+};
 
 async fn scope_of(store: &Store, secret: &str) -> TenantScope {
     store.authenticate(secret).await.expect("works").expect("known key").scope
@@ -25,4 +27,20 @@ fn about(title: &str) -> NewConversation {
 
 fn search(text: &str) -> ConversationQuery {
     ConversationQuery { text: Some(text.into()), ..ConversationQuery::default() }
+}
+
+/// An answer of a model that a key has asked.
+fn took(scope: &TenantScope, model: &str, prompt_tokens: u64, completion_tokens: u64) -> LedgerEntry {
+    LedgerEntry {
+        id: rixin_base::RequestId::new().to_string(),
+        tenant: scope.tenant(),
+        key: scope.key(),
+        job: None,
+        at: now_ms(),
+        kind: "chat".into(),
+        model: model.into(),
+        prompt_tokens,
+        completion_tokens,
+        price_percent: 100,
+    }
 }

@@ -3,10 +3,10 @@
 use rixin_base::{Code, Explain, Lang};
 use rixin_store::{
     ConversationPatch, ConversationQuery, Error, MessageRole, MessageUsage, NewConversation, NewExternal,
-    NewMessage, NewResponse, Role, UsageRecord,
+    NewMessage, NewResponse, Role,
 };
 
-use crate::{about, on_both, said, scope_of, search, support::Database};
+use crate::{about, on_both, said, scope_of, search, support::Database, took};
 
 on_both! {
     the_first_key_is_given_once_and_no_secret_is_in_the_files
@@ -254,11 +254,15 @@ async fn usage_adds_up_by_key_and_day(database: Database) {
     let member = store.create_key(&admin, "m", Role::Member).await.expect("created");
     let member = scope_of(&store, &member.secret).await;
     for scope in [&admin, &member, &member] {
-        store.record(scope, UsageRecord { model: "q".into(), prompt_tokens: 10, completion_tokens: 2 });
+        store.record(took(scope, "q", 10, 2));
     }
     store.flush().await.expect("written");
-    store.record(&member, UsageRecord { model: "q".into(), prompt_tokens: 1, completion_tokens: 1 });
+    let once = took(&member, "q", 1, 1);
+    store.record(once.clone());
     store.flush().await.expect("written");
+    store.record(once.clone());
+    store.record(once);
+    store.flush().await.expect("the same work is not counted again");
     let own = store.usage(&member, 30, false).await.expect("rows");
     assert_eq!(own.len(), 1);
     assert_eq!((own[0].requests, own[0].prompt_tokens, own[0].completion_tokens), (3, 21, 5));
