@@ -219,6 +219,8 @@ fn judge(status: u16, errors: &[wire::WireError]) -> Verdict {
         // unspecified; errors of the protocol, of sockets and of the connection to the database
         -1 | 1000..=1999 | 5000..=5999 | 7000..=7099 => Verdict::Behind(text()),
         _ if matches!(status, 401 | 403) => Verdict::Denied,
+        // no number at all: what the list of nodes says of a token that has ended (22.05)
+        0 if status >= 500 => Verdict::Behind(text()),
         number => Verdict::Refused(number, text()),
     }
 }
@@ -525,6 +527,7 @@ mod tests {
             judge(500, &errors(r#"[{"error_number":1007,"error":"Protocol authentication error"}]"#)),
             Verdict::Denied
         ));
+        assert!(matches!(judge(500, &errors(r#"[{"error":"Unspecified error"}]"#)), Verdict::Behind(_)));
         assert!(matches!(judge(401, &[]), Verdict::Denied));
         assert!(matches!(
             judge(200, &errors(r#"[{"error_number":9003,"error":"Nothing found with query"}]"#)),
