@@ -16,6 +16,7 @@ const ORDER: &[&str] = &[
     "rixin-replica",
     "rixin-chat",
     "rixin-models",
+    "rixin-slurm",
     "rixin-store",
     "rixin-protocol",
     "rixin-base",
@@ -37,6 +38,11 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
     ),
     ("rixin-models", &["axum", "rixin-store", "llama-cpp-2"], "the registry knows no tenants and no engine"),
     ("rixin-store", &["axum", "reqwest", "rixin-models"], "the store keeps rows and knows no routes"),
+    (
+        "rixin-slurm",
+        &["axum", "sqlx", "rixin-store", "rixin-models", "rixin-protocol"],
+        "a cluster's client knows no tenants, jobs table or models",
+    ),
     ("rixin-protocol", &["axum", "hyper", "reqwest"], "wire types know no sockets"),
     ("rixin-base", &["hyper", "sqlx", "serde_yaml"], "the base knows nothing above it"),
 ];
