@@ -18,6 +18,7 @@ const ORDER: &[&str] = &[
     "rixin-chat",
     "rixin-models",
     "rixin-jobs",
+    "rixin-slurm",
     "rixin-store",
     "rixin-protocol",
     "rixin-base",
@@ -40,6 +41,11 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
     ("rixin-models", &["axum", "rixin-store", "llama-cpp-2"], "the registry knows no tenants and no engine"),
     ("rixin-jobs", &["axum", "rixin-models", "llama-cpp-2"], "what kinds there are is no matter of who runs them"),
     ("rixin-store", &["axum", "rixin-models", "llama-cpp-2"], "the store keeps rows and blobs and knows no routes"),
+    (
+        "rixin-slurm",
+        &["axum", "sqlx", "rixin-store", "rixin-models", "rixin-protocol"],
+        "a cluster's client knows no tenants, jobs table or models",
+    ),
     ("rixin-protocol", &["axum", "hyper", "reqwest"], "wire types know no sockets"),
     ("rixin-base", &["hyper", "sqlx", "serde_yaml"], "the base knows nothing above it"),
 ];
