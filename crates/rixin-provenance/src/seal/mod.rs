@@ -324,7 +324,8 @@ impl Signer {
             claim::builder(&self.context, request.media, assertion, mining, request.parents)?;
         builder.set_no_embed(true);
         let adapter = self.adapter();
-        let mut hash = DataHash::new("whole file", "sha256");
+        // The name is the one that the library looks for.
+        let mut hash = DataHash::new("jumbf manifest", "sha256");
         from.rewind().map_err(container::unreadable)?;
         let digest = whole::hash_stream(from).map_err(container::unreadable)?;
         hash.set_hash(digest);
