@@ -99,7 +99,9 @@ pub enum Error {
         why: String,
     },
     /// The time stamping authority failed.
-    #[error("the time stamping authority {url} gave no stamp: {why}. Check the setting and the network, or switch time stamps off")]
+    #[error(
+        "the time stamping authority {url} gave no stamp: {why}. Check the setting and the network, or switch time stamps off"
+    )]
     TimeStamp {
         /// Its address.
         url: String,
@@ -115,7 +117,9 @@ pub enum Error {
         why: String,
     },
     /// ffmpeg failed or is missing.
-    #[error("ffmpeg can't draw the label on the video: {why}. Install it with `apt-get install ffmpeg`, or switch the video label off")]
+    #[error(
+        "ffmpeg can't draw the label on the video: {why}. Install it with `apt-get install ffmpeg`, or switch the video label off"
+    )]
     Ffmpeg {
         /// The reason.
         why: String,

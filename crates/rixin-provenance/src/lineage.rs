@@ -161,9 +161,7 @@ impl SourceType {
     /// The address that stands in `digitalSourceType`.
     pub fn uri(self) -> &'static str {
         match self {
-            SourceType::Generated => {
-                "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-            }
+            SourceType::Generated => "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
             SourceType::CompositeWithGenerated => {
                 "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
             }

@@ -13,8 +13,8 @@ use std::{
 use common::{Instance, PRODUCER, examples, lineage, options, request, source, write};
 use rixin_base::{Code, Explain};
 use rixin_provenance::{
-    Authority, AuthorityOptions, Error, FileKeys, Limits, Media, RevocationReason, Signer, SignerOptions, Trust,
-    Verdict, Verifier,
+    Authority, AuthorityOptions, Error, FileKeys, Limits, Media, RevocationReason, Signer, SignerOptions,
+    Trust, Verdict, Verifier,
 };
 
 fn verdict(instance: &Instance, bytes: &[u8]) -> Verdict {
@@ -135,7 +135,9 @@ fn issue(dir: &Path, name: &str, key: &str, extensions: &str) -> bool {
         && openssl(dir, &format!("req -new -key {name}.key -subj /O=City/CN={name} -out {name}.csr"))
         && openssl(
             dir,
-            &format!("x509 -req -in {name}.csr -CA root.pem -CAkey root.key -set_serial 7 -days 30 -extfile leaf.ext -out {name}.pem"),
+            &format!(
+                "x509 -req -in {name}.csr -CA root.pem -CAkey root.key -set_serial 7 -days 30 -extfile leaf.ext -out {name}.pem"
+            ),
         )
 }
 
@@ -276,6 +278,7 @@ fn time_stamps_by_rfc_3161() {
     }
     let gone = SignerOptions { time_stamp_url: Some("http://127.0.0.1:1/".into()), ..options };
     let lineage = lineage("late");
-    let error = Instance::with(gone).signer.seal(&request(Media::Png, &lineage), png()).expect_err("no answer");
+    let error =
+        Instance::with(gone).signer.seal(&request(Media::Png, &lineage), png()).expect_err("no answer");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
 }

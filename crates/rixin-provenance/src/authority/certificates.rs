@@ -48,11 +48,7 @@ pub(super) fn issue_intermediate(
     Ok(issued(&params, cert.pem(), &key))
 }
 
-pub(super) fn issue_leaf(
-    options: &AuthorityOptions,
-    issuer_pem: &str,
-    issuer_key: &str,
-) -> Result<Issued> {
+pub(super) fn issue_leaf(options: &AuthorityOptions, issuer_pem: &str, issuer_key: &str) -> Result<Issued> {
     let mut params = common(options, "Content Credentials Signer", options.leaf_days)?;
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

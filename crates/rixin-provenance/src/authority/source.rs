@@ -94,7 +94,11 @@ pub(crate) fn pem_certificates(pem: &[u8], named: &Path) -> Result<Vec<Vec<u8>>>
     let mut out = Vec::new();
     for one in Pem::iter_from_buffer(pem) {
         let one = one.map_err(|e| {
-            Error::credential(named.display(), format!("it is not PEM ({e})"), format!("不是 PEM 文件（{e}）"))
+            Error::credential(
+                named.display(),
+                format!("it is not PEM ({e})"),
+                format!("不是 PEM 文件（{e}）"),
+            )
         })?;
         if one.label == "CERTIFICATE" {
             out.push(one.contents);

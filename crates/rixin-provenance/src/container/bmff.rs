@@ -138,7 +138,10 @@ fn find_meta(data: &[u8]) -> Option<(Option<Meta>, bool)> {
         let start = if full { body + 4 } else { body };
         let Some(parts) = data.get(start..whole.end).and_then(inner) else { continue };
         let part = |kind: &[u8; 4]| {
-            parts.iter().find(|(k, ..)| k == kind).map(|(_, r, b)| (start + r.start..start + r.end, start + b))
+            parts
+                .iter()
+                .find(|(k, ..)| k == kind)
+                .map(|(_, r, b)| (start + r.start..start + r.end, start + b))
         };
         let handler = part(b"hdlr").and_then(|(_, body)| data.get(body + 8..body + 12));
         if handler != Some(b"mdta") {
@@ -172,8 +175,11 @@ fn value_of(data: &[u8], meta: &Meta) -> Option<String> {
 }
 
 fn label_in(moov: &[u8]) -> Option<String> {
-    let users: Vec<_> =
-        inner(moov)?.into_iter().filter(|(kind, ..)| kind == b"udta").map(|(_, r, b)| &moov[b..r.end]).collect();
+    let users: Vec<_> = inner(moov)?
+        .into_iter()
+        .filter(|(kind, ..)| kind == b"udta")
+        .map(|(_, r, b)| &moov[b..r.end])
+        .collect();
     users.into_iter().chain(std::iter::once(moov)).find_map(|data| {
         let (meta, _) = find_meta(data)?;
         value_of(data, &meta?)

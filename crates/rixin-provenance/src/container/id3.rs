@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::{Bytes, LARGEST_METADATA, MOST_PARTS, Place, Plan, cut_short, len, read_array, read_metadata, read_range, too_many, twice};
+use super::{
+    Bytes, LARGEST_METADATA, MOST_PARTS, Place, Plan, cut_short, len, read_array, read_metadata, read_range,
+    too_many, twice,
+};
 use crate::{Error, Media, Result};
 
 const MIME: &[u8] = b"application/c2pa\0";

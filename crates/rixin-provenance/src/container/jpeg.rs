@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Bytes, MOST_PARTS, Place, Plan, cut_short, len, read_array, read_metadata, too_many, twice, xmp};
+use super::{
+    Bytes, MOST_PARTS, Place, Plan, cut_short, len, read_array, read_metadata, too_many, twice, xmp,
+};
 use crate::{Error, Media, Result};
 
 const XMP_HEAD: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
@@ -95,9 +97,7 @@ pub(super) fn plan_label(bytes: &mut dyn Bytes, value: &str) -> Result<Plan> {
     let end = len(bytes)?;
     let mut plan = Plan::default();
     let (until, from, old) = match xmp_segment(bytes, &segments)? {
-        Some((index, packet)) => {
-            (segments[index].data.start - 4, segments[index].data.end, Some(packet))
-        }
+        Some((index, packet)) => (segments[index].data.start - 4, segments[index].data.end, Some(packet)),
         None => {
             // After JFIF's and Exif's own segments, which readers expect first.
             let heads = segments.iter().take_while(|s| matches!(s.marker, 0xe0 | 0xe1)).last();

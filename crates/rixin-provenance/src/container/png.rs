@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Bytes, MOST_PARTS, Place, Plan, cut_short, len, read_array, read_metadata, too_many, twice, xmp};
+use super::{
+    Bytes, MOST_PARTS, Place, Plan, cut_short, len, read_array, read_metadata, too_many, twice, xmp,
+};
 use crate::{Error, Media, Result};
 
 const XMP_KEYWORD: &[u8] = b"XML:com.adobe.xmp\0";
@@ -135,9 +137,8 @@ pub(super) fn content(bytes: &mut dyn Bytes) -> Result<Vec<Range<u64>>> {
 
 /// The chunks that say how the pixels are to be shown, and texts: what a picture keeps when its pixels are encoded anew.
 pub(crate) fn plan_extras(bytes: &mut dyn Bytes) -> Result<Plan> {
-    const EXTRAS: &[&[u8; 4]] = &[
-        b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME",
-    ];
+    const EXTRAS: &[&[u8; 4]] =
+        &[b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME"];
     let mut plan = Plan::default();
     for chunk in chunks(bytes)?.into_iter().filter(|c| EXTRAS.contains(&&c.kind)) {
         plan.keep(chunk.data.start - 8..chunk.data.end + 4);

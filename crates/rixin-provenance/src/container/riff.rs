@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Bytes, MOST_PARTS, Place, Plan, cut_short, len, read_array, read_metadata, too_many, twice, xmp};
+use super::{
+    Bytes, MOST_PARTS, Place, Plan, cut_short, len, read_array, read_metadata, too_many, twice, xmp,
+};
 use crate::{Error, Media, Result};
 
 struct Chunk {
@@ -209,7 +211,9 @@ pub(crate) struct Format {
 /// The format and the place of the samples.
 pub(crate) fn sound(bytes: &mut dyn Bytes) -> Result<(Format, Range<u64>)> {
     let chunks = chunks(Media::Wav, bytes)?;
-    let odd = || Error::media(Media::Wav, "it has no samples, or does not say how they are", "缺少采样数据或格式说明");
+    let odd = || {
+        Error::media(Media::Wav, "it has no samples, or does not say how they are", "缺少采样数据或格式说明")
+    };
     let format = chunks.iter().find(|c| &c.kind == b"fmt ").ok_or_else(odd)?;
     let data = chunks.iter().find(|c| &c.kind == b"data").ok_or_else(odd)?;
     let head: [u8; 16] = read_array(bytes, format.data.start).map_err(|_| odd())?;

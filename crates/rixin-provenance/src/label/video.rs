@@ -120,7 +120,12 @@ fn size(ffmpeg: &Path, video: &Path, cancel: &Cancel) -> Result<(u32, u32)> {
 fn write_overlay(stamp: &Stamp, path: &Path) -> Result<()> {
     let mut pixels = Vec::with_capacity(stamp.words.len() * 4);
     for coverage in &stamp.words {
-        pixels.extend_from_slice(&[*coverage, *coverage, *coverage, 166 + (u16::from(*coverage) * 89 / 255) as u8]);
+        pixels.extend_from_slice(&[
+            *coverage,
+            *coverage,
+            *coverage,
+            166 + (u16::from(*coverage) * 89 / 255) as u8,
+        ]);
     }
     image::save_buffer(path, &pixels, stamp.width, stamp.height, image::ColorType::Rgba8)
         .map_err(|e| failed(e.to_string()))

@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Mining, MiningUse, Parent};
-use crate::{
-    Act, AigcLabel, Error, Lineage, Media, ModelRole, ParentUse, Relation, Result,
-};
+use crate::{Act, AigcLabel, Error, Lineage, Media, ModelRole, ParentUse, Relation, Result};
 
 /// The assertion that carries the lineage.
 pub(crate) const LINEAGE_LABEL: &str = "ai.rixin.lineage";
@@ -114,7 +112,8 @@ pub(super) fn builder(
 }
 
 fn actions(lineage: &Lineage, opened: Option<String>, placed: &[String], inputs: &[String]) -> Value {
-    let agent = json!({ "name": format!("Rixin {}", lineage.engine.name), "version": lineage.engine.version });
+    let agent =
+        json!({ "name": format!("Rixin {}", lineage.engine.name), "version": lineage.engine.version });
     let when = lineage.created_at.to_string();
     let mut list = Vec::new();
     let mut made = json!({
@@ -187,25 +186,24 @@ fn add_parent(
                 file.media.mime(),
                 &mut bytes,
             )?;
-            let ingredient = builder.add_ingredient_from_reader(&reader)?;
-            ingredient.set_title(&parent.id);
-            ingredient.set_label(&label);
-            ingredient.set_description(format!("sha256 {}", parent.sha256));
-            ingredient.set_relationship(match relationship {
-                "parentOf" => c2pa::Relationship::ParentOf,
-                "componentOf" => c2pa::Relationship::ComponentOf,
-                _ => c2pa::Relationship::InputTo,
-            });
+            let mut about = about;
+            about["active_manifest"] = json!(reader.active_label());
+            about["validation_results"] = serde_json::to_value(reader.validation_results())?;
+            let mut ingredient = c2pa::Ingredient::from_json(&about.to_string())?;
+            ingredient.set_manifest_data(sidecar.to_vec())?;
+            builder.add_ingredient(ingredient);
         }
     }
     Ok(label)
 }
 
 fn mining_assertion(mining: Mining) -> Value {
-    let entry = |what: MiningUse| json!({ "use": match what {
-        MiningUse::Allowed => "allowed",
-        MiningUse::NotAllowed => "notAllowed",
-    }});
+    let entry = |what: MiningUse| {
+        json!({ "use": match what {
+            MiningUse::Allowed => "allowed",
+            MiningUse::NotAllowed => "notAllowed",
+        }})
+    };
     json!({ "entries": {
         "cawg.ai_inference": entry(mining.inference),
         "cawg.ai_generative_training": entry(mining.generative_training),

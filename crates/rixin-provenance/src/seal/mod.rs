@@ -170,12 +170,7 @@ impl Signer {
         Self::build(dir, keys, options, &anchors)
     }
 
-    fn build(
-        dir: &Path,
-        keys: Box<dyn SignerSource>,
-        options: SignerOptions,
-        anchors: &str,
-    ) -> Result<Self> {
+    fn build(dir: &Path, keys: Box<dyn SignerSource>, options: SignerOptions, anchors: &str) -> Result<Self> {
         AigcLabel::check_value("ContentProducer", &options.producer)?;
         let stamper = match &options.time_stamp_url {
             Some(url) => Some(Box::new(stamp::HttpStamper::new(url)?) as Box<dyn Stamper>),
@@ -243,8 +238,7 @@ impl Signer {
         let assertion = self.assertion(request, label.clone());
         let mut source = File::open(from).map_err(Error::io("read", from))?;
         let folder = folder_of(to);
-        let temporary =
-            || tempfile::NamedTempFile::new_in(&folder).map_err(Error::io("create", &folder));
+        let temporary = || tempfile::NamedTempFile::new_in(&folder).map_err(Error::io("create", &folder));
         let (sidecar, mut result) = if media.embeds() {
             let mut labelled = temporary()?;
             match &label {
@@ -320,8 +314,7 @@ impl Signer {
         from: &mut dyn Bytes,
     ) -> Result<Vec<u8>> {
         let mining = request.mining.unwrap_or(self.options.mining);
-        let mut builder =
-            claim::builder(&self.context, request.media, assertion, mining, request.parents)?;
+        let mut builder = claim::builder(&self.context, request.media, assertion, mining, request.parents)?;
         builder.set_no_embed(true);
         let adapter = self.adapter();
         // The name is the one that the library looks for.
@@ -397,9 +390,9 @@ impl c2pa::Signer for Adapter<'_> {
 
     fn send_timestamp_request(&self, message: &[u8]) -> Option<c2pa::Result<Vec<u8>>> {
         let stamper = self.stamper?;
-        let answer = self.timestamp_request_body(message).and_then(|query| {
-            stamper.stamp(&query).map_err(|e| c2pa::Error::OtherError(Box::new(e)))
-        });
+        let answer = self
+            .timestamp_request_body(message)
+            .and_then(|query| stamper.stamp(&query).map_err(|e| c2pa::Error::OtherError(Box::new(e))));
         Some(answer)
     }
 }

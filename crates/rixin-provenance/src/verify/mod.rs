@@ -44,9 +44,10 @@ impl<'a> Source<'a> {
     pub(crate) fn open(&self) -> Result<Box<dyn Bytes + 'a>> {
         Ok(match self {
             Source::Bytes(bytes) => Box::new(Cursor::new(*bytes)),
-            Source::Path(path) => {
-                Box::new(BufReader::with_capacity(1 << 16, File::open(path).map_err(Error::io("read", path))?))
-            }
+            Source::Path(path) => Box::new(BufReader::with_capacity(
+                1 << 16,
+                File::open(path).map_err(Error::io("read", path))?,
+            )),
         })
     }
 
@@ -155,8 +156,8 @@ impl Verifier {
             self.check_credentials_size(sidecar.len() as u64)?;
         }
         let media = kind_of(&source, &mut file)?;
-        let sha256 = whole::hash_ranges(&mut file, std::slice::from_ref(&(0..size)))
-            .map_err(container::unreadable)?;
+        let sha256 =
+            whole::hash_ranges(&mut file, std::slice::from_ref(&(0..size))).map_err(container::unreadable)?;
         let content_sha256 = container::content(media, &mut file)
             .ok()
             .and_then(|ranges| whole::hash_ranges(&mut file, &ranges).ok());
@@ -181,10 +182,10 @@ impl Verifier {
             explanation: rixin_base::Message::default(),
             sha256: sha256.clone(),
         };
-        report.graph.nodes.push(Node {
-            sha256: Some(sha256),
-            ..graph::plain("file".to_owned(), NodeKind::File, &name)
-        });
+        report
+            .graph
+            .nodes
+            .push(Node { sha256: Some(sha256), ..graph::plain("file".to_owned(), NodeKind::File, &name) });
         match (container::find_credentials(media, &mut file), sidecar) {
             (Ok(Some(place)), _) => self.check_embedded(&mut report, &mut file, &place)?,
             (_, Some(sidecar)) => self.check_beside(&mut report, &mut file, sidecar),
@@ -212,9 +213,10 @@ impl Verifier {
     fn check_stripped(&self, report: &mut Report, known: Known<'_>) {
         let content = report.content_sha256.as_deref().unwrap_or(&report.sha256);
         report.known_as = known(&report.sha256, content);
-        let ours = report.label.as_ref().is_some_and(|l| {
-            !self.trust.producer.is_empty() && l.content_producer == self.trust.producer
-        });
+        let ours = report
+            .label
+            .as_ref()
+            .is_some_and(|l| !self.trust.producer.is_empty() && l.content_producer == self.trust.producer);
         if ours || report.known_as.is_some() {
             report.verdict = Verdict::MetadataStripped;
         }
@@ -261,13 +263,7 @@ impl Verifier {
     }
 
     /// Puts together what the library found, the seal, and what is void.
-    fn judge(
-        &self,
-        report: &mut Report,
-        reader: Option<Reader>,
-        cose: Option<&integrity::Cose>,
-        seal: Seal,
-    ) {
+    fn judge(&self, report: &mut Report, reader: Option<Reader>, cose: Option<&integrity::Cose>, seal: Seal) {
         report.verdict = Verdict::Changed;
         let Some(reader) = reader else {
             report.changes.push(explain::change(ChangedPart::Signature, None, None));
@@ -301,8 +297,7 @@ impl Verifier {
             revoked: revoked.cloned(),
             serial,
         });
-        report.stamped_at =
-            manifest.signature_info().and_then(|i| i.time.clone()).filter(|_| found.stamped);
+        report.stamped_at = manifest.signature_info().and_then(|i| i.time.clone()).filter(|_| found.stamped);
         if let Some(assertion) = assertion {
             report.label = report.label.take().or(assertion.aigc);
             if let Some(node) = report.graph.nodes.first_mut() {
@@ -332,9 +327,7 @@ impl Verifier {
 /// Whether a signature outlives the revocation of its certificate: it was stamped before, and the key was not copied.
 fn stands(revocation: &Revocation, stamped_at: Option<&str>) -> bool {
     revocation.reason != RevocationReason::KeyCompromise
-        && stamped_at
-            .and_then(|t| t.parse::<Timestamp>().ok())
-            .is_some_and(|stamped| stamped < revocation.at)
+        && stamped_at.and_then(|t| t.parse::<Timestamp>().ok()).is_some_and(|stamped| stamped < revocation.at)
 }
 
 /// What the claim says of itself, for a person.
@@ -404,9 +397,9 @@ impl Findings {
             // What was void or run out when an input was used is told at its node.
             _ if of_input && code.starts_with("signingCredential.") => return,
             _ if of_input => ChangedPart::Input,
-            "assertion.dataHash.mismatch" | "assertion.bmffHash.mismatch" | "assertion.boxesHash.mismatch" => {
-                ChangedPart::Content
-            }
+            "assertion.dataHash.mismatch"
+            | "assertion.bmffHash.mismatch"
+            | "assertion.boxesHash.mismatch" => ChangedPart::Content,
             _ if code.starts_with("assertion.") => ChangedPart::Statement,
             _ if code.starts_with("timeStamp.") => ChangedPart::Envelope,
             _ if code.starts_with("ingredient.") || code.starts_with("manifest.inaccessible") => {

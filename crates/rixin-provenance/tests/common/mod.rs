@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, io::Cursor, path::Path};
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 use rixin_provenance::{
-    Act, Authority, AuthorityOptions, DatasetUse, EngineUse, FileUse, LINEAGE_VERSION, LabelPolicy, LicenceUse,
-    Lineage, Limits, Media, ModelRole, ModelUse, Origin, SealRequest, Sealed, Signer, SignerOptions, Source,
-    SourceType, Trust, Verifier,
+    Act, Authority, AuthorityOptions, DatasetUse, EngineUse, FileUse, LINEAGE_VERSION, LabelPolicy,
+    LicenceUse, Limits, Lineage, Media, ModelRole, ModelUse, Origin, SealRequest, Sealed, Signer,
+    SignerOptions, Source, SourceType, Trust, Verifier,
 };
 
 pub const PRODUCER: &str = "rixin-test";
