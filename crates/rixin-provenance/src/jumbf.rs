@@ -78,14 +78,35 @@ pub(crate) fn active_signature(data: &[u8]) -> Option<Range<usize>> {
     (&kind == b"cbor").then_some(cose)
 }
 
-/// Whether the bytes are one box that ends where they do, with no box deeper than it may be.
-pub(crate) fn is_bounded(data: &[u8]) -> bool {
+/// Whether boxes end where they say, lie in each other no deeper than they may, and are described in full: the C2PA library
+/// computes with these lengths before it checks them.
+pub(crate) fn is_well_formed(data: &[u8]) -> bool {
     fn walk(data: &[u8], within: &Range<usize>, depth: usize) -> bool {
-        if depth > DEEPEST {
-            return false;
-        }
         let Some(boxes) = children(data, within) else { return false };
-        boxes.iter().filter(|(kind, _)| kind == b"jumb").all(|(_, body)| walk(data, body, depth + 1))
+        let described = |body: &Range<usize>| {
+            matches!(box_at(data, body, body.start), Some((kind, d)) if &kind == b"jumd" && is_description(&data[d.clone()]))
+        };
+        depth <= DEEPEST
+            && boxes.iter().filter(|(kind, _)| kind == b"jumb").all(|(_, body)| {
+                described(body) && walk(data, body, depth + 1)
+            })
     }
     walk(data, &(0..data.len()), 0)
+}
+
+/// Identifier, toggles, label, then id, hash and salt as the toggles say, and nothing more (ISO/IEC 19566-5, 5.3).
+fn is_description(body: &[u8]) -> bool {
+    let Some((toggles, rest)) = body.get(16..).and_then(<[u8]>::split_first) else { return false };
+    let Some(zero) = rest.iter().position(|b| *b == 0) else { return false };
+    let mut left = &rest[zero + 1..];
+    for (bit, len) in [(4, 4), (8, 32)] {
+        if toggles & bit == bit {
+            let Some(rest) = left.get(len..) else { return false };
+            left = rest;
+        }
+    }
+    if toggles & 16 == 16 {
+        return matches!(box_at(left, &(0..left.len()), 0), Some((_, salt)) if salt.end == left.len());
+    }
+    left.is_empty()
 }

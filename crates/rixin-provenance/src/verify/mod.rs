@@ -235,7 +235,7 @@ impl Verifier {
             None => Seal::Absent,
         };
         let mime = report.media.mime();
-        let read = bounded(&store).then(|| {
+        let read = jumbf::is_well_formed(&store).then(|| {
             let _ = file.rewind();
             guarded(|| Reader::from_shared_context(&self.context).with_stream(mime, file))
         });
@@ -253,7 +253,7 @@ impl Verifier {
             None => Seal::Absent,
         };
         let mime = report.media.mime();
-        let read = bounded(sidecar).then(|| {
+        let read = jumbf::is_well_formed(sidecar).then(|| {
             let _ = file.rewind();
             guarded(|| {
                 Reader::from_shared_context(&self.context).with_manifest_data_and_stream(sidecar, mime, file)
@@ -427,11 +427,6 @@ fn guarded(read: impl FnOnce() -> c2pa::Result<Reader>) -> Option<Reader> {
             None
         }
     }
-}
-
-/// Boxes that end where they say and do not lie in each other without end.
-fn bounded(store: &[u8]) -> bool {
-    jumbf::is_bounded(store)
 }
 
 /// By the first bytes; the name decides for text and for what has no mark.
