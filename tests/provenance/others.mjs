@@ -1,12 +1,12 @@
 // Signed pictures under @trustnxt/c2pa-ts, which shares no code with the library that signs.
 import { readFile } from 'node:fs/promises';
-import { createAsset } from '@trustnxt/c2pa-ts/asset';
+import { JPEG, PNG } from '@trustnxt/c2pa-ts/asset';
 import { SuperBox } from '@trustnxt/c2pa-ts/jumbf';
 import { ManifestStore } from '@trustnxt/c2pa-ts/manifest';
 
 async function validate(bytes) {
-  const asset = await createAsset(bytes);
-  const jumbf = await asset.getManifestJUMBF();
+  const asset = PNG.canRead(bytes) ? new PNG(bytes) : new JPEG(bytes);
+  const jumbf = asset.getManifestJUMBF();
   if (!jumbf) throw new Error('no credentials');
   const store = ManifestStore.read(SuperBox.fromBuffer(jumbf));
   return store.validate(asset);

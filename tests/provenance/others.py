@@ -12,17 +12,14 @@ settings = {
     "trust": {"user_anchors": roots},
     "verify": {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False},
 }
-context = c2pa.Context(settings) if hasattr(c2pa, "Context") else None
-if context is None:
-    c2pa.load_settings(json.dumps(settings))
+context = c2pa.Context.from_dict(settings)
 KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".mp4": "video/mp4", ".wav": "audio/wav", ".mp3": "audio/mpeg", ".glb": "model/gltf-binary", ".gguf": "application/gguf"}
 passed = 0
 
 
 def read(kind, data, sidecar=None):
     arguments = [kind, io.BytesIO(data)] + ([sidecar] if sidecar else [])
-    reader = c2pa.Reader(*arguments, context=context) if context is not None else c2pa.Reader(*arguments)
-    return json.loads(reader.json())
+    return json.loads(c2pa.Reader(*arguments, context=context).json())
 
 
 for file in sorted((work / "signed").iterdir()):

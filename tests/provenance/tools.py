@@ -33,7 +33,7 @@ def elements(text):
 
 
 def exif(path, *more):
-    return json.loads(run("exiftool", "-j", "-G1", "-struct", *more, path))[0]
+    return json.loads(run("exiftool", "-j", "-G1", *more, path))[0]
 
 
 def probe(path):
@@ -46,8 +46,8 @@ for file in files:
 
 for name in ["a.png", "a.jpg", "a.webp", "drawn.png"]:
     tags = exif(signed / name)
-    label = [v for k, v in tags.items() if k.endswith(":AIGC")]
-    check(f"{name}: exiftool shows the label in its XMP", len(label) == 1 and elements(json.dumps(label[0]) if isinstance(label[0], dict) else label[0]))
+    label = [v for k, v in tags.items() if k.lower() == "xmp-tc260:aigc"]
+    check(f"{name}: exiftool shows the label in its XMP", len(label) == 1 and elements(label[0]))
     check(f"{name}: exiftool finds nothing wrong", "ExifTool:Warning" not in tags and "ExifTool:Error" not in tags)
 
 for name in ["a.mp4", "front.mp4", "keys.mp4", "fragments.mp4", "drawn.mp4", "a.mp3", "bare.mp3", "a.wav", "heard.wav"]:
@@ -64,9 +64,9 @@ for file in sorted(plain.iterdir()):
         continue
     def decoded(path):
         done = subprocess.run(["ffmpeg", "-nostdin", "-v", "warning", "-i", str(path), "-map", "0:v?", "-map", "0:a?", "-f", "md5", "-"], check=True, capture_output=True, text=True)
-        return done.stdout, done.stderr.strip()
-    same, complaints = decoded(signed / file.name)
-    check(f"{file.name}: decodes as before", (same, complaints) == decoded(file))
+        # Decoders say which chunks they pass over; the credentials are one.
+        return done.stdout, [line for line in done.stderr.splitlines() if "unsupported chunk" not in line]
+    check(f"{file.name}: decodes as before", decoded(signed / file.name) == decoded(file))
 
 # Two seconds of the video carry the words, what follows does not.
 frames = {}

@@ -52,7 +52,9 @@ pub(super) fn issue_leaf(options: &AuthorityOptions, issuer_pem: &str, issuer_ke
     let mut params = common(options, "Content Credentials Signer", options.leaf_days)?;
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    // Validators that were given no list of usages take e-mail protection alone, so a leaf has all three.
     params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::EmailProtection,
         ExtendedKeyUsagePurpose::Other(DOCUMENT_SIGNING.to_vec()),
         ExtendedKeyUsagePurpose::Other(CLAIM_SIGNING.to_vec()),
     ];

@@ -201,8 +201,9 @@ fn write_box(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     out
 }
 
-fn write_meta(value: &str) -> Vec<u8> {
-    let mut body = vec![0; 4];
+/// In user data it is ISO's full box, in `moov` itself QuickTime's plain one: so do ffmpeg and exiftool read them.
+fn write_meta(value: &str, full: bool) -> Vec<u8> {
+    let mut body = if full { vec![0; 4] } else { Vec::new() };
     let mut handler = vec![0; 8];
     handler.extend_from_slice(b"mdta");
     handler.extend_from_slice(&[0; 13]);
@@ -249,7 +250,7 @@ fn with_label(moov: &[u8], value: &str) -> Option<Vec<u8>> {
     let user = inner(moov)?.into_iter().find(|(kind, ..)| kind == b"udta");
     let Some((_, range, body)) = user else {
         let mut out = moov.to_vec();
-        out.extend_from_slice(&write_box(b"udta", &write_meta(value)));
+        out.extend_from_slice(&write_box(b"udta", &write_meta(value, true)));
         return Some(out);
     };
     let data = &moov[body..range.end];
@@ -259,7 +260,7 @@ fn with_label(moov: &[u8], value: &str) -> Option<Vec<u8>> {
             // A list that ends in four zeroes goes on before them.
             let until = inner(data)?.last().map_or(0, |(_, r, _)| r.end);
             let mut new = data[..until].to_vec();
-            new.extend_from_slice(&write_meta(value));
+            new.extend_from_slice(&write_meta(value, true));
             new.extend_from_slice(&data[until..]);
             new
         }
@@ -270,7 +271,7 @@ fn with_label(moov: &[u8], value: &str) -> Option<Vec<u8>> {
                 (None, true) => return None,
                 (None, false) => {
                     let mut out = moov.to_vec();
-                    out.extend_from_slice(&write_meta(value));
+                    out.extend_from_slice(&write_meta(value, false));
                     out
                 }
             });
