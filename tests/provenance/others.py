@@ -36,7 +36,8 @@ for file in sorted((work / "signed").iterdir()):
     actions = next(a for a in manifest["assertions"] if a["label"].startswith("c2pa.actions"))["data"]["actions"]
     assert actions[0]["action"] == "c2pa.created" and actions[0]["digitalSourceType"].endswith("trainedAlgorithmicMedia"), actions
     broken = bytearray(data)
-    broken[-1] ^= 1
+    # C2PA leaves the index of fragments (`mfra`) out of its hash; this suite's seal does not.
+    broken[data.index(b"mdat") + 100 if file.suffix == ".mp4" else -1] ^= 1
     try:
         state = read(KINDS[file.suffix], bytes(broken), sidecar)["validation_state"]
     except Exception:

@@ -8,8 +8,9 @@ use std::{collections::BTreeMap, io::Cursor, path::Path, process::Command, time:
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use rixin_provenance::{
-    Act, Authority, EngineUse, ExplicitLabel, LINEAGE_VERSION, LabelPolicy, Limits, Lineage, Media, ModelRole,
-    ModelUse, Origin, SealRequest, Sealed, Signer, SignerOptions, Source, SourceType, Trust, Verdict, Verifier,
+    Act, Authority, EngineUse, ExplicitLabel, LINEAGE_VERSION, LabelPolicy, Limits, Lineage, Media,
+    ModelRole, ModelUse, Origin, SealRequest, Sealed, Signer, SignerOptions, Source, SourceType, Trust,
+    Verdict, Verifier,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -81,8 +82,28 @@ fn pictures(signer: &Signer, verifier: &Verifier, lineage: &Lineage) -> Result<(
 fn video(signer: &Signer, lineage: &Lineage, dir: &Path) -> Result<(), Failure> {
     let from = dir.join("video.mp4");
     let made = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25:duration=60"])
-        .args(["-f", "lavfi", "-i", "sine=440:duration=60", "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "4M"])
+        .args([
+            "-nostdin",
+            "-v",
+            "error",
+            "-y",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=1280x720:rate=25:duration=60",
+        ])
+        .args([
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=440:duration=60",
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-b:v",
+            "4M",
+        ])
         .args(["-c:a", "aac", "-movflags", "+faststart"])
         .arg(&from)
         .status();
@@ -94,7 +115,12 @@ fn video(signer: &Signer, lineage: &Lineage, dir: &Path) -> Result<(), Failure> 
     let request = request(Media::Mp4, lineage);
     let time = median(|| signer.seal_file(&request, &from, &to).map(drop).map_err(Into::into))?;
     let size = std::fs::metadata(&from)?.len();
-    tell("sign and label a 60 s MP4", time, "ms", &format!("1280x720, {size} bytes, on disk, median of {RUNS}"));
+    tell(
+        "sign and label a 60 s MP4",
+        time,
+        "ms",
+        &format!("1280x720, {size} bytes, on disk, median of {RUNS}"),
+    );
     Ok(())
 }
 
@@ -111,7 +137,9 @@ fn count_flips(signer: &Signer, verifier: &Verifier, lineage: &Lineage, tries: u
     }
     let mut frame = vec![0xff, 0xfb, 0x90, 0x64];
     frame.resize(417, 0);
-    let mut wav = b"RIFF\x44\x01\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\x20\x01\0\0".to_vec();
+    let mut wav =
+        b"RIFF\x44\x01\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\x20\x01\0\0"
+            .to_vec();
     wav.resize(44 + 288, 3);
     let mp4 = b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x08moov\0\0\0\x10mdat12345678".to_vec();
     for (media, bytes) in [
@@ -149,7 +177,12 @@ fn count_flips(signer: &Signer, verifier: &Verifier, lineage: &Lineage, tries: u
         }
     }
     let kinds = files.len();
-    tell("flipped bytes found", f64::from(found), &format!("of {tries}"), &format!("{kinds} kinds of signed files, one random byte each try"));
+    tell(
+        "flipped bytes found",
+        f64::from(found),
+        &format!("of {tries}"),
+        &format!("{kinds} kinds of signed files, one random byte each try"),
+    );
     Ok(())
 }
 

@@ -9,8 +9,8 @@
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use rixin_provenance::{
-    Act, Authority, EngineUse, ExplicitLabel, LINEAGE_VERSION, LabelPolicy, Limits, Lineage, Media, SealRequest,
-    Signer, SignerOptions, Source, SourceType, Trust, Verdict, Verifier, draw_video_label,
+    Act, Authority, EngineUse, ExplicitLabel, LINEAGE_VERSION, LabelPolicy, Limits, Lineage, Media,
+    SealRequest, Signer, SignerOptions, Source, SourceType, Trust, Verdict, Verifier, draw_video_label,
 };
 
 type Failure = Box<dyn std::error::Error>;

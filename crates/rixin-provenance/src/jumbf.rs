@@ -83,13 +83,12 @@ pub(crate) fn active_signature(data: &[u8]) -> Option<Range<usize>> {
 pub(crate) fn is_well_formed(data: &[u8]) -> bool {
     fn walk(data: &[u8], within: &Range<usize>, depth: usize) -> bool {
         let Some(boxes) = children(data, within) else { return false };
-        let described = |body: &Range<usize>| {
-            matches!(box_at(data, body, body.start), Some((kind, d)) if &kind == b"jumd" && is_description(&data[d.clone()]))
-        };
+        let described = |body: &Range<usize>| matches!(box_at(data, body, body.start), Some((kind, d)) if &kind == b"jumd" && is_description(&data[d.clone()]));
         depth <= DEEPEST
-            && boxes.iter().filter(|(kind, _)| kind == b"jumb").all(|(_, body)| {
-                described(body) && walk(data, body, depth + 1)
-            })
+            && boxes
+                .iter()
+                .filter(|(kind, _)| kind == b"jumb")
+                .all(|(_, body)| described(body) && walk(data, body, depth + 1))
     }
     walk(data, &(0..data.len()), 0)
 }

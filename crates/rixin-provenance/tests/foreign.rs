@@ -7,7 +7,9 @@ use std::io::Write;
 use common::{Instance, examples, lineage, request, source};
 use proptest::{prelude::*, sample::Index};
 use rixin_base::{Code, Explain};
-use rixin_provenance::{Limits, Media, SealRequest, Sealed, Trust, Verdict, Verifier, read_label, write_label};
+use rixin_provenance::{
+    Limits, Media, SealRequest, Sealed, Trust, Verdict, Verifier, read_label, write_label,
+};
 
 struct Bench {
     instance: Instance,
@@ -95,12 +97,15 @@ proptest! {
 fn limits_are_kept() {
     BENCH.with(|bench| {
         let trust = Trust::of(&bench.instance.authority(), "", "").expect("trust");
-        let small = Verifier::new(trust.clone(), Limits { file: 1000, ..Limits::default() }).expect("a verifier");
+        let small =
+            Verifier::new(trust.clone(), Limits { file: 1000, ..Limits::default() }).expect("a verifier");
         let error = small.verify(source(&[0; 1001]), None).expect_err("too large");
         assert_eq!(error.code(), Code::BodyTooLarge);
-        let narrow = Verifier::new(trust, Limits { credentials: 1000, ..Limits::default() }).expect("a verifier");
+        let narrow =
+            Verifier::new(trust, Limits { credentials: 1000, ..Limits::default() }).expect("a verifier");
         for (media, sealed) in &bench.sealed {
-            let error = narrow.verify(source(&sealed.bytes), sealed.sidecar.as_deref()).expect_err("too large");
+            let error =
+                narrow.verify(source(&sealed.bytes), sealed.sidecar.as_deref()).expect_err("too large");
             assert_eq!(error.code(), Code::BodyTooLarge, "{media:?}");
         }
     });

@@ -7,8 +7,8 @@ use std::io::Cursor;
 use common::{Instance, encoded, examples, lineage, mp3, mp4, picture, request, wav};
 use image::{DynamicImage, GenericImageView, ImageFormat};
 use rixin_provenance::{
-    AigcLabel, AigcMark, Corner, Error, ExplicitLabel, LabelPolicy, LabelText, Media, audio_rhythm, draw_label,
-    read_label, text_header, write_label,
+    AigcLabel, AigcMark, Corner, Error, ExplicitLabel, LabelPolicy, LabelText, Media, audio_rhythm,
+    draw_label, read_label, text_header, write_label,
 };
 
 fn label() -> AigcLabel {
@@ -24,7 +24,10 @@ fn the_label_has_the_seven_elements() {
     let nested = format!(r#"{{"AIGC": {}}}"#, expected.replace(r#""Label":"1""#, r#""Label":1"#));
     assert_eq!(AigcLabel::from_json(&nested), Some(label()));
     for bad in ["", "有限公司", "a\"b", "a\\b", "a b"] {
-        assert!(matches!(AigcLabel::first(AigcMark::Generated, bad, "x"), Err(Error::BadLabel { .. })), "{bad}");
+        assert!(
+            matches!(AigcLabel::first(AigcMark::Generated, bad, "x"), Err(Error::BadLabel { .. })),
+            "{bad}"
+        );
     }
     assert_eq!(text_header(&label()), ("x-aigc-label", expected.to_owned()));
 }
@@ -128,7 +131,10 @@ fn the_drawn_label_is_tall_enough_and_stays_in_its_corner() {
                     Corner::BottomRight => (false, false),
                 };
                 let gap = width.min(height) / 50 + 1;
-                assert!(changed(if left { gap } else { width - gap - 1 }, if top { gap } else { height - gap - 1 }));
+                assert!(changed(
+                    if left { gap } else { width - gap - 1 },
+                    if top { gap } else { height - gap - 1 }
+                ));
                 let far = (0..height / 3).any(|y| {
                     let y = if top { height - 1 - y } else { y };
                     (0..width).any(|x| changed(x, y))
@@ -176,7 +182,8 @@ fn the_rhythm_is_short_long_short_short() {
         }
     }
     let units: Vec<(bool, usize)> = runs.into_iter().map(|(kind, n)| (kind, (n + 4) / 9)).collect();
-    let [a, i] = [[(true, 1), (false, 1), (true, 3), (false, 3)], [(true, 1), (false, 1), (true, 1), (false, 5)]];
+    let [a, i] =
+        [[(true, 1), (false, 1), (true, 3), (false, 3)], [(true, 1), (false, 1), (true, 1), (false, 5)]];
     assert_eq!(units, [a, i].concat());
     let instance = Instance::new();
     let lineage = lineage("heard");

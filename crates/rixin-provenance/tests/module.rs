@@ -29,7 +29,10 @@ fn a_key_in_a_module_signs() {
     let dir = tempfile::tempdir().expect("a folder");
     let at = dir.path();
     std::fs::create_dir(at.join("tokens")).expect("a folder");
-    write(&at.join("softhsm.conf"), format!("directories.tokendir = {}\n", at.join("tokens").display()).as_bytes());
+    write(
+        &at.join("softhsm.conf"),
+        format!("directories.tokendir = {}\n", at.join("tokens").display()).as_bytes(),
+    );
     // SAFETY: this test binary has one test, and no other thread runs yet that reads the environment.
     unsafe { std::env::set_var("SOFTHSM2_CONF", at.join("softhsm.conf")) };
     run(at, "softhsm2-util", "--init-token --free --label rixin --so-pin 0000 --pin 1234");
@@ -48,10 +51,16 @@ fn a_key_in_a_module_signs() {
         run(
             at,
             "openssl",
-            &format!("x509 -req -in {name}.csr -CA root.pem -CAkey root.key -set_serial 9 -days 30 -extfile leaf.ext -out {name}.pem"),
+            &format!(
+                "x509 -req -in {name}.csr -CA root.pem -CAkey root.key -set_serial 9 -days 30 -extfile leaf.ext -out {name}.pem"
+            ),
         );
         let id = if name == "ec" { "01" } else { "02" };
-        run(at, "softhsm2-util", &format!("--import {name}.key --token rixin --label {name} --id {id} --pin 1234"));
+        run(
+            at,
+            "softhsm2-util",
+            &format!("--import {name}.key --token rixin --label {name} --id {id} --pin 1234"),
+        );
         let module = ModuleOptions {
             module: MODULE.into(),
             token: "rixin".into(),

@@ -16,11 +16,11 @@ use jiff::Timestamp;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "pkcs11")]
+pub use self::module::{ModuleKeys, ModuleOptions};
 pub use self::record::{CertificateStatus, Revocation, RevocationReason};
 pub use self::source::{FileKeys, SignerSource};
 pub(crate) use self::source::{certificate_serial, signature_holds};
-#[cfg(feature = "pkcs11")]
-pub use self::module::{ModuleKeys, ModuleOptions};
 use self::{
     certificates::{Issued, issue_intermediate, issue_leaf, issue_root},
     record::{Certificate, Record},

@@ -102,8 +102,7 @@ impl ModuleKeys {
 /// every other signer.
 fn load(path: &Path) -> Result<Pkcs11> {
     static LOADED: Mutex<BTreeMap<PathBuf, Pkcs11>> = Mutex::new(BTreeMap::new());
-    let failed =
-        |e: cryptoki::error::Error| Error::Module { module: path.to_owned(), why: e.to_string() };
+    let failed = |e: cryptoki::error::Error| Error::Module { module: path.to_owned(), why: e.to_string() };
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(module) = loaded.get(path) {
         return Ok(module.clone());
@@ -117,9 +116,8 @@ fn load(path: &Path) -> Result<Pkcs11> {
 /// Hash and length of it; modules sign what was hashed here, so that every mechanism they have is the raw one.
 fn mechanism(algorithm: SigningAlg, data: &[u8]) -> (Mechanism<'static>, Vec<u8>) {
     use cryptoki::mechanism::MechanismType as M;
-    let pss = |hash_alg, mgf, len: u64| {
-        Mechanism::RsaPkcsPss(PkcsPssParams { hash_alg, mgf, s_len: len.into() })
-    };
+    let pss =
+        |hash_alg, mgf, len: u64| Mechanism::RsaPkcsPss(PkcsPssParams { hash_alg, mgf, s_len: len.into() });
     match algorithm {
         SigningAlg::Es384 => (Mechanism::Ecdsa, Sha384::digest(data).to_vec()),
         SigningAlg::Es512 => (Mechanism::Ecdsa, Sha512::digest(data).to_vec()),
