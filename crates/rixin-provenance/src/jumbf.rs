@@ -70,8 +70,8 @@ pub(crate) fn active_signature(data: &[u8]) -> Option<Range<usize>> {
         return None;
     }
     let store = described(data, &body)?;
-    let manifests = children(data, &store.rest)?.into_iter().filter(|(kind, _)| kind == b"jumb");
-    let (_, last) = manifests.last()?;
+    let mut manifests = children(data, &store.rest)?.into_iter().filter(|(kind, _)| kind == b"jumb");
+    let (_, last) = manifests.next_back()?;
     let manifest = described(data, &last)?;
     let signature = child(data, &manifest, |label| label == "c2pa.signature")?;
     let (kind, cose) = box_at(data, &signature.rest, signature.rest.start)?;

@@ -53,8 +53,11 @@ fn boxes(bytes: &mut dyn Bytes) -> Result<Vec<Box>> {
     Ok(out)
 }
 
-/// The boxes inside a box that was read: kind, whole range, start of the body.
-fn inner(data: &[u8]) -> Option<Vec<([u8; 4], Range<usize>, usize)>> {
+/// A box inside another: kind, whole range, start of the body.
+type Inner = ([u8; 4], Range<usize>, usize);
+
+/// The boxes inside a box that was read.
+fn inner(data: &[u8]) -> Option<Vec<Inner>> {
     let mut out = Vec::new();
     let mut at = 0;
     while at < data.len() {

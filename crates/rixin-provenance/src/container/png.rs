@@ -70,7 +70,10 @@ fn packet(data: &[u8]) -> Option<Range<usize>> {
     Some(data.len() - rest.len() + language + 1 + translated + 1..data.len())
 }
 
-fn xmp_chunk(bytes: &mut dyn Bytes, chunks: &[Chunk]) -> Result<Option<(usize, Vec<u8>, Range<usize>)>> {
+/// A chunk with XMP: its index, its data, and the packet's range of that.
+type XmpChunk = (usize, Vec<u8>, Range<usize>);
+
+fn xmp_chunk(bytes: &mut dyn Bytes, chunks: &[Chunk]) -> Result<Option<XmpChunk>> {
     for (index, chunk) in chunks.iter().enumerate().filter(|(_, c)| &c.kind == b"iTXt") {
         let head = read_metadata(
             Media::Png,

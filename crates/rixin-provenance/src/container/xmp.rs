@@ -54,11 +54,7 @@ pub(crate) fn find_label(packet: &[u8]) -> Option<String> {
                     text.push_str(std::str::from_utf8(&part).ok()?);
                 }
             }
-            Event::End(element) => {
-                if is_label(&resolved, element.local_name().as_ref()) {
-                    return text;
-                }
-            }
+            Event::End(element) if is_label(&resolved, element.local_name().as_ref()) => return text,
             Event::Eof => return None,
             _ => {}
         }

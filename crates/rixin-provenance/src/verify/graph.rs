@@ -70,7 +70,7 @@ impl Build<'_> {
             let sha256 = parent.map(|p| p.sha256.clone());
             let id = format!("input:{}", sha256.as_deref().or(ingredient.active_manifest()).unwrap_or(title));
             let active = ingredient.active_manifest();
-            self.node(Node {
+            let new = self.node(Node {
                 credentials_hold: active.map(|_| {
                     let failed = |r: &c2pa::ValidationResults| {
                         r.active_manifest().is_some_and(|codes| !codes.failure().is_empty())
@@ -88,10 +88,12 @@ impl Build<'_> {
                 _ => EdgeKind::DerivedFrom,
             };
             self.edge(owner, &id, kind);
-            if depth < DEEPEST {
-                if let Some(below) = active.and_then(|label| self.reader.get_manifest(label)) {
-                    self.manifest(&id, below, depth + 1);
-                }
+            // What is used twice is followed once: else a chain of pairs would grow without end.
+            if new
+                && depth < DEEPEST
+                && let Some(below) = active.and_then(|label| self.reader.get_manifest(label))
+            {
+                self.manifest(&id, below, depth + 1);
             }
         }
     }

@@ -300,10 +300,10 @@ impl Verifier {
         report.stamped_at = manifest.signature_info().and_then(|i| i.time.clone()).filter(|_| found.stamped);
         if let Some(assertion) = assertion {
             report.label = report.label.take().or(assertion.aigc);
-            if let Some(node) = report.graph.nodes.first_mut() {
-                if node.name == "file" {
-                    node.name = assertion.lineage.title.clone().unwrap_or(assertion.lineage.artifact.clone());
-                }
+            if let Some(node) = report.graph.nodes.first_mut()
+                && node.name == "file"
+            {
+                node.name = assertion.lineage.title.clone().unwrap_or(assertion.lineage.artifact.clone());
             }
             report.lineage = Some(assertion.lineage);
         }
