@@ -17,6 +17,7 @@ const ORDER: &[&str] = &[
     "rixin-chat",
     "rixin-models",
     "rixin-store",
+    "rixin-provenance",
     "rixin-protocol",
     "rixin-base",
 ];
@@ -37,6 +38,11 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
     ),
     ("rixin-models", &["axum", "rixin-store", "llama-cpp-2"], "the registry knows no tenants and no engine"),
     ("rixin-store", &["axum", "reqwest", "rixin-models"], "the store keeps rows and knows no routes"),
+    (
+        "rixin-provenance",
+        &["axum", "hyper", "reqwest", "sqlx", "rixin-store", "rixin-models", "openssl-sys"],
+        "provenance knows files, keys and certificates: no routes, tenants or databases",
+    ),
     ("rixin-protocol", &["axum", "hyper", "reqwest"], "wire types know no sockets"),
     ("rixin-base", &["hyper", "sqlx", "serde_yaml"], "the base knows nothing above it"),
 ];
