@@ -79,3 +79,32 @@ fn bytes_cut_off_or_added_are_found() {
         }
     });
 }
+
+/// Credentials that JPEG has to split into segments, and others' JUMBF boxes beside them.
+#[test]
+fn credentials_in_many_segments_are_whole() {
+    let instance = Instance::new();
+    let verifier = instance.verifier();
+    let mut lineage = common::lineage("long");
+    lineage.parameters.insert("prompt".into(), "words ".repeat(30_000).into());
+    let sealed = instance
+        .signer
+        .seal(&common::request(Media::Jpeg, &lineage), examples().remove(1).1)
+        .expect("sealed");
+    let segments: Vec<usize> =
+        sealed.bytes.windows(2).enumerate().filter(|(_, w)| w == b"JP").map(|(n, _)| n).collect();
+    assert!(segments.len() >= 3, "{segments:?}");
+    assert_eq!(verifier.verify(source(&sealed.bytes), None).expect("read").verdict, Verdict::Valid);
+    for segment in segments {
+        for at in segment - 4..segment + 40 {
+            assert!(found(&verifier, &sealed, at, 1), "byte {at}");
+        }
+    }
+    let mut other = b"\xff\xeb\0\x28JP\0\x09\0\0\0\x01\0\0\0\x1cjumb\0\0\0\x14jumdother".to_vec();
+    other.resize(42, 0);
+    let plain = examples().remove(1).1;
+    let both = [&plain[..2], &other, &plain[2..]].concat();
+    let sealed = instance.signer.seal(&common::request(Media::Jpeg, &lineage), both).expect("sealed");
+    let verdict = verifier.verify(source(&sealed.bytes), None).expect("read").verdict;
+    assert_eq!(verdict, Verdict::Valid);
+}

@@ -49,7 +49,8 @@ fn segments(bytes: &mut dyn Bytes) -> Result<(Vec<Segment>, u64)> {
 }
 
 pub(super) fn find_credentials(bytes: &mut dyn Bytes) -> Result<Option<Place>> {
-    // A JUMBF box lies in the segments of one instance number, in the order of their sequence numbers.
+    // A JUMBF box lies in the segments of one instance number, in the order of their sequence numbers. Boxes of other kinds
+    // have other instance numbers.
     let mut place: Option<(u16, u32, Place)> = None;
     for segment in segments(bytes)?.0.into_iter().filter(|s| s.marker == 0xeb) {
         if segment.data.end - segment.data.start < 16 {
@@ -67,6 +68,7 @@ pub(super) fn find_credentials(bytes: &mut dyn Bytes) -> Result<Option<Place>> {
                 place.pieces.push(segment.data.start + 16..segment.data.end);
                 *last = sequence;
             }
+            _ if !describes_credentials(bytes, &segment) => {}
             Some(_) => return Err(twice(Media::Jpeg)),
             None => {
                 let first = segment.data.start + 8..segment.data.end;
@@ -75,6 +77,13 @@ pub(super) fn find_credentials(bytes: &mut dyn Bytes) -> Result<Option<Place>> {
         }
     }
     Ok(place.map(|(_, _, place)| place))
+}
+
+/// Whether the description that follows the head of a JUMBF box is that of C2PA's store.
+fn describes_credentials(bytes: &mut dyn Bytes, segment: &Segment) -> bool {
+    let description = segment.data.start + 20;
+    description + 8 <= segment.data.end
+        && read_array(bytes, description).is_ok_and(|kind: [u8; 8]| &kind == b"jumdc2pa")
 }
 
 fn xmp_segment(bytes: &mut dyn Bytes, segments: &[Segment]) -> Result<Option<(usize, Vec<u8>)>> {

@@ -75,7 +75,8 @@ pub struct ExplicitLabel {
 pub struct LabelPolicy {
     /// The one in the metadata.
     pub implicit: bool,
-    /// The one that people see or hear; `None` where the engine drew it already or the law does not ask for it.
+    /// The one that people see or hear; `None` where the engine drew it already or the law does not ask for it. Kinds with neither
+    /// picture nor sound (meshes, weights, text) are left as they are.
     pub explicit: Option<ExplicitLabel>,
 }
 

@@ -73,7 +73,11 @@ impl Build<'_> {
             let new = self.node(Node {
                 credentials_hold: active.map(|_| {
                     let failed = |r: &c2pa::ValidationResults| {
-                        r.active_manifest().is_some_and(|codes| !codes.failure().is_empty())
+                        // Whom to trust is the reader's own business.
+                        let other = |s: &c2pa::validation_status::ValidationStatus| {
+                            s.code() != "signingCredential.untrusted"
+                        };
+                        r.active_manifest().is_some_and(|codes| codes.failure().iter().any(other))
                     };
                     !ingredient.validation_results().is_some_and(failed)
                 }),
