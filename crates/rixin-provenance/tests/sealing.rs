@@ -246,3 +246,24 @@ fn a_lineage_that_can_not_be_is_refused() {
     assert!(refuse(&|l| l.models[1].base = Some("other".into())).contains("base"));
     assert!(refuse(&|l| l.artifact = "a b".into()).contains("ProduceID"));
 }
+
+#[test]
+fn one_signer_serves_many_threads() {
+    let instance = Instance::new();
+    let verifier = instance.verifier();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (instance, verifier) = (&instance.signer, &verifier);
+            scope.spawn(move || {
+                for (media, bytes) in examples() {
+                    let lineage = lineage(&format!("of-{thread}"));
+                    let sealed = instance.seal(&request(media, &lineage), bytes).expect("sealed");
+                    let report =
+                        verifier.verify(source(&sealed.bytes), sealed.sidecar.as_deref()).expect("read");
+                    assert_eq!(report.verdict, Verdict::Valid);
+                    assert_eq!(report.lineage.expect("a lineage").artifact, format!("of-{thread}"));
+                }
+            });
+        }
+    });
+}

@@ -156,7 +156,8 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// Signs with the instance's own authority in `dir`, which is made at first use.
+    /// Signs with the instance's own authority in `dir`, which is made at first use. A later rotation takes effect when the signer
+    /// is opened again.
     pub fn open(dir: &Path, options: SignerOptions) -> Result<Self> {
         let authority = Authority::open(dir, options.authority.clone())?;
         let mut anchors = authority.roots_pem()?;
