@@ -20,6 +20,7 @@ const ORDER: &[&str] = &[
     "rixin-jobs",
     "rixin-slurm",
     "rixin-store",
+    "rixin-provenance",
     "rixin-protocol",
     "rixin-base",
 ];
@@ -45,6 +46,10 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
         "rixin-slurm",
         &["axum", "sqlx", "rixin-store", "rixin-models", "rixin-protocol"],
         "a cluster's client knows no tenants, jobs table or models",
+    (
+        "rixin-provenance",
+        &["axum", "hyper", "reqwest", "sqlx", "rixin-store", "rixin-models", "openssl-sys"],
+        "provenance knows files, keys and certificates: no routes, tenants or databases",
     ),
     ("rixin-protocol", &["axum", "hyper", "reqwest"], "wire types know no sockets"),
     ("rixin-base", &["hyper", "sqlx", "serde_yaml"], "the base knows nothing above it"),
