@@ -46,6 +46,7 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
         "rixin-slurm",
         &["axum", "sqlx", "rixin-store", "rixin-models", "rixin-protocol"],
         "a cluster's client knows no tenants, jobs table or models",
+    ),
     (
         "rixin-provenance",
         &["axum", "hyper", "reqwest", "sqlx", "rixin-store", "rixin-models", "openssl-sys"],
