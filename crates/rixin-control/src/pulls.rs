@@ -51,6 +51,8 @@ pub struct Pull {
     pub target: String,
     /// The name it is or will be installed under, where that is known.
     pub model_id: Option<ModelId>,
+    /// The licence that was named with it, for a source that names none.
+    pub licence: Option<String>,
     /// How far it is.
     pub state: PullState,
     /// The last progress.
@@ -74,6 +76,9 @@ pub struct PullView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub model_id: Option<ModelId>,
+    /// The licence that was named with it, for a source that names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
     /// How far it is.
     pub state: PullState,
     /// A stable word for what is being done: `resolve`, `download`, `verify`, `install` ...
@@ -102,6 +107,7 @@ impl Pull {
             id: self.id,
             target: self.target.clone(),
             model_id: self.model_id.clone(),
+            licence: self.licence.clone(),
             state: self.state,
             stage: self.progress.stage.clone(),
             item: self.progress.item.clone(),
@@ -187,6 +193,7 @@ impl Pulls {
             id: PullId::new(),
             target: target.clone(),
             model_id: request.id.clone(),
+            licence: request.licence.clone(),
             state: PullState::Queued,
             progress: ProgressEvent {
                 stage: "queued".into(),
@@ -307,7 +314,13 @@ mod tests {
     use super::*;
 
     fn request(target: &str) -> PullRequest {
-        PullRequest { target: target.into(), id: None, accept_licence: true, by: "test".into() }
+        PullRequest {
+            target: target.into(),
+            id: None,
+            accept_licence: true,
+            licence: None,
+            by: "test".into(),
+        }
     }
 
     async fn over(pulls: &Pulls, id: PullId) -> Pull {

@@ -43,7 +43,7 @@ impl Bench {
 }
 
 fn request(target: &str) -> PullRequest {
-    PullRequest { target: target.into(), id: None, accept_licence: true, by: "tester".into() }
+    PullRequest { target: target.into(), id: None, accept_licence: true, licence: None, by: "tester".into() }
 }
 
 fn id(text: &str) -> ModelId {

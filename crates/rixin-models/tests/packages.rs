@@ -16,7 +16,7 @@ use rixin_models::{Catalog, Manifest, PullRequest, Puller, Registry, Result};
 use support::{HubServer, files, names_below, puller, settings, sha, tuning};
 
 fn request(target: &str) -> PullRequest {
-    PullRequest { target: target.into(), id: None, accept_licence: true, by: "tester".into() }
+    PullRequest { target: target.into(), id: None, accept_licence: true, licence: None, by: "tester".into() }
 }
 
 /// A wheel with one data file, as small as pip takes it.

@@ -57,6 +57,37 @@ test('models: nothing is pulled before its licence is accepted', async (browser)
   assert.equal(started[0].accept_licence, true);
 });
 
+test('models: a licence can be named where the source names none', async (browser) => {
+  const page = await open(browser, { key: suite.key, path: '#/models' });
+  const preview = {
+    id: 'some-model',
+    name: 'Some Model',
+    licence: { name: 'unknown' },
+    licence_text: { en: 'No licence is named.', zh: '未注明许可。' },
+    files: [{ path: 'a.gguf', size: 1000 }],
+    source: 'file:/srv/a.gguf',
+    installed: false,
+  };
+  await page.route('**/api/pulls/preview', (route) => route.fulfill({ json: preview }));
+  await page.route('**/api/pulls', (route) =>
+    route.request().method() === 'POST'
+      ? route.fulfill({ status: 409, json: { error: { message: 'not in this test', code: 'conflict' } } })
+      : route.continue(),
+  );
+  await page
+    .getByRole('button', { name: /^Pull / })
+    .first()
+    .click();
+  const dialog = page.getByRole('dialog', { name: 'Pull Some Model' });
+  await dialog.getByLabel('I accept the licence “not named”').waitFor();
+  await dialog.getByRole('textbox', { name: 'Licence, if you know it' }).fill(' Apache-2.0 ');
+  await dialog.getByLabel('I accept the licence “Apache-2.0”').check();
+  const asked = page.waitForRequest((request) => request.method() === 'POST' && request.url().endsWith('/api/pulls'));
+  await dialog.getByRole('button', { name: 'Accept and pull' }).click();
+  assert.equal((await asked).postDataJSON().licence, 'Apache-2.0');
+  await dialog.getByText('not in this test').waitFor();
+});
+
 test('models: a pull shows its progress, and its end', async (browser) => {
   const page = await open(browser, { key: suite.key });
   const pull = (change) => ({

@@ -69,8 +69,8 @@ export const models = {
 export const pulls = {
   list: (signal?: AbortSignal) => call('get', '/api/pulls', { signal }),
   preview: (target: string, signal?: AbortSignal) => call('post', '/api/pulls/preview', { body: { target }, signal }),
-  start: (target: string, accept_licence: boolean, id?: string) =>
-    call('post', '/api/pulls', { body: { target, accept_licence, id } }),
+  start: (target: string, accept_licence: boolean, id?: string, licence?: string) =>
+    call('post', '/api/pulls', { body: { target, accept_licence, id, licence } }),
   cancel: (id: string) => call('delete', '/api/pulls/{id}', { path: { id } }),
   events: (id: string, signal: AbortSignal) =>
     send('GET', filled('/api/pulls/{id}/events' satisfies keyof paths, { id }), {

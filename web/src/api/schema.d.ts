@@ -1220,6 +1220,8 @@ export interface components {
                 target: string;
                 /** @description The name it is or will be installed under, where that is known. */
                 model_id?: string | null;
+                /** @description The licence that was named with it, for a source that names none. */
+                licence?: string | null;
                 /** @description How far it is. */
                 state: components["schemas"]["PullState"];
                 /** @description A stable word for what is being done: `resolve`, `download`, `verify`, `install` ... */
@@ -1715,6 +1717,8 @@ export interface components {
             id?: string | null;
             /** @description That the licence of the preview is accepted. */
             accept_licence?: boolean;
+            /** @description The licence, as an SPDX id such as `Apache-2.0` or a name: it counts where neither the source nor the file names one. */
+            licence?: string | null;
         };
         /** @description What to start. */
         NewReplica: {
@@ -1820,6 +1824,8 @@ export interface components {
             target: string;
             /** @description The name it is or will be installed under, where that is known. */
             model_id?: string | null;
+            /** @description The licence that was named with it, for a source that names none. */
+            licence?: string | null;
             /** @description How far it is. */
             state: components["schemas"]["PullState"];
             /** @description A stable word for what is being done: `resolve`, `download`, `verify`, `install` ... */
@@ -1871,6 +1877,8 @@ export interface components {
             fits?: boolean | null;
             /** @description The files. */
             files: components["schemas"]["PreviewFile"][];
+            /** @description The catalogue's entry that a file of this machine is, told by its SHA-256: name, licence and source are the entry's. */
+            recognised?: string | null;
             /** @description The source, as it will stand in the manifest. */
             source: string;
             /** @description The commit or version that the files are of. */

@@ -21,6 +21,7 @@ export function PullDialog({ target: first, onClose }: { target: string; onClose
   const [target, setTarget] = useState(first);
   const [accepted, setAccepted] = useState(false);
   const [id, setId] = useState('');
+  const [named, setNamed] = useState('');
   const [shown, setShown] = useState<PullPreview | null>(null);
   const { data, error, reload, loading } = useResource(`preview ${target}`, async (signal) => {
     const preview = await pulls.preview(target, signal);
@@ -51,7 +52,10 @@ export function PullDialog({ target: first, onClose }: { target: string; onClose
     );
   }
   const { licence, others = [] } = preview;
-  const name = licence.name || licence.spdx || '?';
+  // Nobody has named a licence: the reader may know it.
+  const unnamed = !licence.spdx && licence.name === 'unknown';
+  const said = unnamed ? named.trim() : '';
+  const name = said || (unnamed ? t('models.licenceUnknown') : licence.name);
   const fileName = (address: string) => address.split(/[/#]/).pop() ?? address;
   return (
     <FormDialog
@@ -60,7 +64,7 @@ export function PullDialog({ target: first, onClose }: { target: string; onClose
       disabled={!accepted || !data || (!preview.id && id.trim() === '')}
       onClose={onClose}
       onSubmit={async () => {
-        await startPull(target, true, preview.id ? undefined : id.trim());
+        await startPull(target, true, preview.id ? undefined : id.trim(), said || undefined);
         onClose();
         // The downloads are listed at the page's top.
         document.getElementById('main')?.scrollTo({ top: 0 });
@@ -92,6 +96,7 @@ export function PullDialog({ target: first, onClose }: { target: string; onClose
           ) : (
             preview.source
           )}
+          {preview.recognised && <p>{t('models.recognised', { entry: preview.recognised })}</p>}
         </dd>
         <dt>{t('models.size')}</dt>
         <dd>
@@ -127,6 +132,18 @@ export function PullDialog({ target: first, onClose }: { target: string; onClose
           hint={t('models.nameItHint')}
           value={id}
           onChange={(event) => setId(event.target.value)}
+          autoCapitalize="off"
+          autoComplete="off"
+          spellCheck={false}
+        />
+      )}
+      {unnamed && (
+        <Field
+          label={t('models.licenceIs')}
+          hint={t('models.licenceIsHint')}
+          value={named}
+          onChange={(event) => setNamed(event.target.value)}
+          maxLength={60}
           autoCapitalize="off"
           autoComplete="off"
           spellCheck={false}

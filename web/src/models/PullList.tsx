@@ -78,7 +78,11 @@ function PullRow({ pull, admin }: { pull: FollowedPull; admin: boolean }) {
                 small
                 icon="refresh"
                 onClick={() =>
-                  guarded(startPull(pull.target, true, pull.model_id ?? undefined).then(() => hidePull(pull.id)))
+                  guarded(
+                    startPull(pull.target, true, pull.model_id ?? undefined, pull.licence ?? undefined).then(() =>
+                      hidePull(pull.id),
+                    ),
+                  )
                 }
               >
                 {t('models.resume')}

@@ -31,8 +31,8 @@ export async function loadPulls(signal?: AbortSignal): Promise<void> {
   for (const pull of data) if (isRunning(pull)) follow(pull.id);
 }
 
-export async function startPull(target: string, acceptLicence: boolean, id?: string): Promise<Pull> {
-  const pull = await api.start(target, acceptLicence, id);
+export async function startPull(target: string, acceptLicence: boolean, id?: string, licence?: string): Promise<Pull> {
+  const pull = await api.start(target, acceptLicence, id, licence);
   take(pull);
   if (isRunning(pull)) follow(pull.id);
   return pull;

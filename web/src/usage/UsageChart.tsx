@@ -1,12 +1,13 @@
 // Tokens a day as stacked bars, drawn by hand; the same figures as a table for whoever wants them.
 
-import { useState } from 'react';
+import { useLayoutEffect, useRef, useState } from 'react';
 import { useLang, useT } from '../i18n';
 import { number } from '../lib/format';
 import { Button } from '../ui/Button';
 import { type Chart, niceCeiling } from './days';
 
-const WIDTH = 720;
+/** Pixels that a label of a day takes, with room around it. */
+const LABEL = 56;
 const HEIGHT = 240;
 const LEFT = 52;
 const BOTTOM = 24;
@@ -36,15 +37,32 @@ export function UsageChart({ chart }: { chart: Chart }) {
   );
 }
 
+/** The width of an element in pixels: what is drawn keeps its size, and the days share what there is. */
+function useWidth() {
+  const ref = useRef<SVGSVGElement>(null);
+  const [width, setWidth] = useState(720);
+  useLayoutEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    const measure = () => setWidth((before) => Math.round(element.getBoundingClientRect().width) || before);
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  return [ref, width] as const;
+}
+
 function Bars({ chart, names }: { chart: Chart; names: string[] }) {
   const t = useT();
   const lang = useLang();
+  const [frame, width] = useWidth();
   const ceiling = niceCeiling(chart.max);
   const plot = HEIGHT - TOP - BOTTOM;
-  const step = (WIDTH - LEFT) / chart.days.length;
+  const step = (width - LEFT) / chart.days.length;
   const bar = Math.max(1.5, Math.min(36, step * 0.7));
   const y = (value: number) => TOP + plot * (1 - value / ceiling);
-  const every = Math.ceil(chart.days.length / 8);
+  const every = Math.ceil(LABEL / step);
   const peak = chart.days.reduce((best, day) => (day.total > best.total ? day : best));
   const short = new Intl.DateTimeFormat(lang === 'zh' ? 'zh-CN' : 'en', {
     month: 'numeric',
@@ -57,14 +75,15 @@ function Bars({ chart, names }: { chart: Chart; names: string[] }) {
   });
   return (
     <svg
+      ref={frame}
       className="chart"
-      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      viewBox={`0 0 ${width} ${HEIGHT}`}
       role="img"
       aria-label={t('usage.chartLabel', { max: number(peak.total, lang), day: peak.day })}
     >
       {[0, 0.5, 1].map((share) => (
         <g key={share}>
-          <line className="grid" x1={LEFT} x2={WIDTH} y1={y(ceiling * share)} y2={y(ceiling * share)} />
+          <line className="grid" x1={LEFT} x2={width} y1={y(ceiling * share)} y2={y(ceiling * share)} />
           <text className="axis" x={LEFT - 8} y={y(ceiling * share) + 4} textAnchor="end">
             {compact.format(ceiling * share)}
           </text>

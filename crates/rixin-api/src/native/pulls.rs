@@ -44,6 +44,25 @@ pub(crate) struct NewPull {
     /// That the licence of the preview is accepted.
     #[serde(default)]
     pub accept_licence: bool,
+    /// The licence, as an SPDX id such as `Apache-2.0` or a name: it counts where neither the source nor the file names one.
+    #[serde(default)]
+    pub licence: Option<String>,
+}
+
+/// The longest name of a licence, in bytes.
+const MAX_LICENCE: usize = 200;
+
+/// A licence that somebody typed.
+fn licence(text: String) -> ApiResult<String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_LICENCE || text.chars().any(char::is_control) {
+        return Err(ApiError(rixin_protocol::parse::out_of_range(
+            "licence",
+            &format!("a licence has 1 to {MAX_LICENCE} bytes on one line"),
+            &format!("许可为 1 到 {MAX_LICENCE} 字节的单行文本"),
+        )));
+    }
+    Ok(text.to_owned())
 }
 
 /// What a pull would bring: licence, files, size, and whether it fits. Asks the source, fetches nothing.
@@ -77,8 +96,13 @@ pub(crate) async fn start(
             "模型编号为 1 到 96 个 a-z、0-9、'.'、'_'、'-'，以字母或数字开头，且不含 '..'",
         ))
     })?;
-    let request =
-        PullRequest { target: new.target, id, accept_licence: new.accept_licence, by: admin.name.clone() };
+    let request = PullRequest {
+        target: new.target,
+        id,
+        accept_licence: new.accept_licence,
+        licence: new.licence.map(licence).transpose()?,
+        by: admin.name.clone(),
+    };
     let pull = state.control.pulls().start(request)?;
     Ok((StatusCode::ACCEPTED, Reply(pull.view(info.lang))))
 }

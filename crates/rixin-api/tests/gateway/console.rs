@@ -21,7 +21,9 @@ async fn pages_are_served_with_a_policy_and_without_a_key() {
         assert_eq!(reply.status(), status, "{path}");
         let policy = reply.headers()["content-security-policy"].to_str().expect("text").to_owned();
         assert!(
-            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            policy.contains("default-src 'none'")
+                && policy.contains("frame-ancestors 'none'")
+                && !policy.contains("unsafe"),
             "{policy}"
         );
         assert_eq!(reply.headers()["x-content-type-options"], "nosniff");

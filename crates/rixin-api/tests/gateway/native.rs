@@ -119,3 +119,38 @@ async fn catalogue_models_replicas_and_pulls() {
     assert_eq!(json_of(suite.get(&path)).await.1, last);
     assert_eq!(json_of(suite.get("/api/pulls")).await.1["data"][0], last);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_licence_is_named_for_a_file_that_names_none() {
+    let suite = Suite::start(&[]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mine.safetensors");
+    let header = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
+    std::fs::write(&file, bytes).expect("written");
+    let target = format!("file:{}", file.display());
+    let (_, preview) = json_of(suite.post("/api/pulls/preview").json(&json!({"target": target}))).await;
+    assert_eq!(preview["licence"]["name"], "unknown", "{preview}");
+    for bad in ["", " ", "a\nb", &"x".repeat(201)] {
+        let body = json!({"target": target, "accept_licence": true, "licence": bad});
+        let (status, error) = json_of(suite.post("/api/pulls").json(&body)).await;
+        assert_eq!((status, error["error"]["param"].as_str()), (400, Some("licence")), "{bad:?}: {error}");
+    }
+    for (id, given, spdx, name) in
+        [("mit", "mit", Some("MIT"), "MIT"), ("own", "Our Own Terms", None, "Our Own Terms")]
+    {
+        let body = json!({"target": target, "id": id, "accept_licence": true, "licence": given});
+        let (status, pull) = json_of(suite.post("/api/pulls").json(&body)).await;
+        assert_eq!((status, pull["licence"].as_str()), (202, Some(given)), "{pull}");
+        let path = format!("/api/pulls/{}/events", pull["id"].as_str().expect("an id"));
+        let reply = suite.get(&path).send().await.expect("an answer");
+        let last = crate::suite::events_of(reply).await.pop().expect("events").1;
+        assert!(last.contains("\"done\""), "{last}");
+        let (_, model) = json_of(suite.get(&format!("/api/models/{id}"))).await;
+        assert_eq!(
+            (model["licence"]["spdx"].as_str(), model["licence"]["name"].as_str()),
+            (spdx, Some(name))
+        );
+        assert!(model["licence_accepted"]["by"].is_string(), "{model}");
+    }
+}

@@ -18,7 +18,6 @@ pub(super) async fn make(
     resolved: &Resolved,
     id: ModelId,
     request: &PullRequest,
-    said: Option<&Licence>,
     stage: &Stage,
     fetched: Vec<Fetched>,
 ) -> Result<Manifest> {
@@ -34,11 +33,12 @@ pub(super) async fn make(
     let read = move || describe(&folder, &paths);
     let (main, weights) = crate::registry::blocking(read).await?;
     let entry = resolved.entry.as_ref();
+    let said = request.licence.as_deref().map(|tag| Licence::from_tag(tag, None)).filter(Licence::is_known);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let accepted = request.accept_licence && (resolved.uri.is_remote() || entry.is_some() || said.is_some());
     let licence = match (resolved.licence(), said, weights.licence) {
         (known, ..) if known.is_known() => known.clone(),
-        (_, Some(said), _) => said.clone(),
+        (_, Some(said), _) => said,
         (_, None, Some(own)) => own,
         (unknown, None, None) => unknown.clone(),
     };

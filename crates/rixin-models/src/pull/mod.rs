@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 pub use preview::{PreviewFile, PreviewOther, PullPreview};
 
 use crate::{
-    Catalog, Error, Licence, Manifest, Registry, Result, Stage,
+    Catalog, Error, Manifest, Registry, Result, Stage,
     download::Fetched,
     net::{Tuning, pause},
     source::{Place, Plan, PlannedFile, Sources},
@@ -36,6 +36,9 @@ pub struct PullRequest {
     /// That the licence of the preview is accepted.
     #[serde(default)]
     pub accept_licence: bool,
+    /// What the person says that the model is under, as an SPDX id or a name: it counts where neither source nor file names a licence.
+    #[serde(default)]
+    pub licence: Option<String>,
     /// Who asks: a key's name, or the user of the command line.
     #[serde(default)]
     pub by: String,
@@ -94,21 +97,6 @@ impl Puller {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Manifest> {
-        self.pull_under(request, None, progress, cancel).await
-    }
-
-    /// Like [`Puller::pull`]. `licence` is what the person says that the model is under; it counts where the source names none,
-    /// as a file of this machine never does.
-    ///
-    /// # Errors
-    /// Those of [`Puller::pull`].
-    pub async fn pull_under(
-        &self,
-        request: &PullRequest,
-        licence: Option<&Licence>,
-        progress: &Progress,
-        cancel: &Cancel,
-    ) -> Result<Manifest> {
         step(progress, "resolve", &request.target);
         let resolved = self.resolve(&request.target, cancel).await?;
         let id = resolved.id(request.id.clone())?;
@@ -126,7 +114,7 @@ impl Puller {
         }
         let fetched = self.fetch(&resolved, &stage, progress, cancel).await?;
         step(progress, "install", &id.to_string());
-        match manifest::make(&resolved, id, request, licence, &stage, fetched).await {
+        match manifest::make(&resolved, id, request, &stage, fetched).await {
             Ok(manifest) => self.registry.install(stage, manifest, false).await,
             Err(error) => {
                 // Whole files with right hashes that are no model: the next try would not find them better.

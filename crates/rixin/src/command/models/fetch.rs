@@ -59,8 +59,7 @@ impl Import {
             true => self.target,
             false => here(&self.target)?,
         };
-        let licence = self.licence.map(|tag| Licence::from_tag(&tag, None));
-        Asked { target, id: self.id, licence, yes: self.yes }.run(context, registry).await
+        Asked { target, id: self.id, licence: self.licence, yes: self.yes }.run(context, registry).await
     }
 }
 
@@ -81,7 +80,7 @@ fn here(target: &str) -> Result<String, Fault> {
 struct Asked {
     target: String,
     id: Option<String>,
-    licence: Option<Licence>,
+    licence: Option<String>,
     yes: bool,
 }
 
@@ -95,14 +94,16 @@ impl Asked {
             let preview =
                 puller.preview(&self.target, &cancel).await.map_err(|error| stopped(error.into(), false))?;
             let preview = preview.with_free_memory(machine::memory().available);
-            let licence = self.licence.as_ref().filter(|_| !preview.licence.is_known());
-            show(out, &preview, licence, id.as_ref());
+            let said = self.licence.as_deref().filter(|_| !preview.licence.is_known());
+            let said = said.map(|tag| Licence::from_tag(tag, None));
+            show(out, &preview, said.as_ref(), id.as_ref());
             if !self.yes && !out.ask("Accept the licence and go on?", "接受许可并继续？") {
                 return Err(declined(&preview));
             }
         }
-        let request = PullRequest { target: self.target, id, accept_licence: true, by: user() };
-        let manifest = fetch(out, &puller, &request, self.licence.as_ref(), &cancel).await?;
+        let request =
+            PullRequest { target: self.target, id, accept_licence: true, licence: self.licence, by: user() };
+        let manifest = fetch(out, &puller, &request, &cancel).await?;
         if out.json {
             out.document(&manifest);
         } else {
@@ -116,15 +117,9 @@ impl Asked {
     }
 }
 
-async fn fetch(
-    out: Out,
-    puller: &Puller,
-    request: &PullRequest,
-    licence: Option<&Licence>,
-    cancel: &Cancel,
-) -> Result<Manifest, Fault> {
+async fn fetch(out: Out, puller: &Puller, request: &PullRequest, cancel: &Cancel) -> Result<Manifest, Fault> {
     let shown = Shown::new(out);
-    let pulled = puller.pull_under(request, licence, &shown.progress(), cancel).await;
+    let pulled = puller.pull(request, &shown.progress(), cancel).await;
     shown.finish();
     pulled.map_err(|error| stopped(error.into(), true))
 }
