@@ -40,8 +40,16 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
         "a replica knows one file and one socket",
     ),
     ("rixin-models", &["axum", "rixin-store", "llama-cpp-2"], "the registry knows no tenants and no engine"),
-    ("rixin-jobs", &["axum", "rixin-models", "llama-cpp-2"], "what kinds there are is no matter of who runs them"),
-    ("rixin-store", &["axum", "rixin-models", "llama-cpp-2"], "the store keeps rows and blobs and knows no routes"),
+    (
+        "rixin-jobs",
+        &["axum", "rixin-models", "llama-cpp-2"],
+        "what kinds there are is no matter of who runs them",
+    ),
+    (
+        "rixin-store",
+        &["axum", "rixin-models", "llama-cpp-2"],
+        "the store keeps rows and blobs and knows no routes",
+    ),
     (
         "rixin-slurm",
         &["axum", "sqlx", "rixin-store", "rixin-models", "rixin-protocol"],

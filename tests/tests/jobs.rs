@@ -14,7 +14,8 @@ async fn get(suite: &Suite, path: &str) -> Value {
 }
 
 async fn post(suite: &Suite, path: &str, body: &Value) -> Value {
-    let response = suite.client().post(format!("{}{path}", suite.url)).json(body).send().await.expect("an answer");
+    let response =
+        suite.client().post(format!("{}{path}", suite.url)).json(body).send().await.expect("an answer");
     let status = response.status();
     let body: Value = response.json().await.expect("JSON");
     assert!(status.is_success(), "{path}: {status} {body}");
@@ -67,7 +68,9 @@ async fn working(suite: &Suite, done: u64) -> (String, u32) {
         let id = job["id"].as_str().expect("an id").to_owned();
         let job = get(suite, &format!("/api/jobs/{id}")).await;
         let pid = job["attempts"].as_array().and_then(|a| a.last()).and_then(|a| a["place"]["pid"].as_u64());
-        let (Some(pid), true) = (pid, job["progress"]["done"].as_u64().unwrap_or(0) >= done) else { return false };
+        let (Some(pid), true) = (pid, job["progress"]["done"].as_u64().unwrap_or(0) >= done) else {
+            return false;
+        };
         found = Some((id, u32::try_from(pid).expect("a process number")));
         true
     })
@@ -117,14 +120,19 @@ async fn a_batch_survives_the_death_of_its_process_its_replica_and_its_gateway()
     assert_eq!(done["status"], "completed", "{done}");
     assert_eq!(done["request_counts"], json!({"total": LINES, "completed": LINES - 1, "failed": 1}));
     let answers = content(&suite, &done["output_file_id"]).await;
-    let ids: Vec<String> = answers.iter().map(|a| a["custom_id"].as_str().expect("an id").to_owned()).collect();
+    let ids: Vec<String> =
+        answers.iter().map(|a| a["custom_id"].as_str().expect("an id").to_owned()).collect();
     let wanted: Vec<String> = (0..LINES).filter(|n| *n != 7).map(|n| format!("q{n}")).collect();
     assert_eq!(ids, wanted, "every line once, in the input's order");
     assert!(answers.iter().all(|answer| answer["response"]["status_code"] == 200));
     let errors = content(&suite, &done["error_file_id"]).await;
     assert_eq!(errors.len(), 1);
     assert_eq!((&errors[0]["custom_id"], &errors[0]["response"]["status_code"]), (&json!("q7"), &json!(404)));
-    assert_eq!(requests(&suite).await, LINES as u64 - 1, "each answer is counted once, however often it was tried");
+    assert_eq!(
+        requests(&suite).await,
+        LINES as u64 - 1,
+        "each answer is counted once, however often it was tried"
+    );
     let job = get(&suite, &format!("/api/jobs/{job}")).await;
     let attempts = job["attempts"].as_array().expect("attempts");
     assert!(attempts.len() >= 3, "{attempts:?}");
@@ -172,7 +180,8 @@ fn a_model_is_imported_by_a_job_and_one_that_is_none_is_refused_at_once() {
     runtime.block_on(async {
         let none = suite.data.path().join("none.gguf");
         std::fs::write(&none, b"GGUF and nothing more").expect("written");
-        let params = |path: &std::path::Path| json!({"target": path.display().to_string(), "accept_licence": true});
+        let params =
+            |path: &std::path::Path| json!({"target": path.display().to_string(), "accept_licence": true});
         let job = |path: &std::path::Path| json!({"kind": "import", "params": params(path)});
         for (path, state) in [(file.as_path(), "succeeded"), (none.as_path(), "failed")] {
             let made = post(&suite, "/api/jobs", &job(path)).await;

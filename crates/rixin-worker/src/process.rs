@@ -147,7 +147,14 @@ async fn attempt(spec: JobSpec, settings: Arc<Settings>, reporter: Reporter) -> 
     listening.abort();
     watching.abort();
     let _ = watching.await;
-    let ended = end(&scope, &job, outcome, (timed_out.load(Ordering::Acquire), interrupted.load(Ordering::Acquire)), &reporter).await;
+    let ended = end(
+        &scope,
+        &job,
+        outcome,
+        (timed_out.load(Ordering::Acquire), interrupted.load(Ordering::Acquire)),
+        &reporter,
+    )
+    .await;
     store.close().await;
     ended
 }

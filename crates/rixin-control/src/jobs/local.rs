@@ -136,13 +136,19 @@ impl Local {
             token: claimed.token.clone(),
             gateway: gateway(&self.settings),
             folder: folder.join("work"),
-            settings: self.settings.to_texts().into_iter().map(|(name, text)| (name.to_owned(), text)).collect(),
+            settings: self
+                .settings
+                .to_texts()
+                .into_iter()
+                .map(|(name, text)| (name.to_owned(), text))
+                .collect(),
             lease_ms: i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX),
         };
         let path = folder.join(format!("attempt-{}.json", claimed.number));
         let json = serde_json::to_vec(&spec).map_err(|error| Error::io(&path, &error.into()))?;
         let write = || -> std::io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
             file.write_all(&json)
         };
         write().map_err(|error| Error::io(&path, &error))?;
@@ -184,7 +190,9 @@ impl Local {
                 Cause::OutOfMemory,
                 Fault::new(
                     Code::OutOfMemory,
-                    format!("it took {held} of memory and had asked for {asked}: submit it with more resources.memory_bytes"),
+                    format!(
+                        "it took {held} of memory and had asked for {asked}: submit it with more resources.memory_bytes"
+                    ),
                     format!("占用内存 {held}，超出申请的 {asked}：请调大 resources.memory_bytes 后重新提交"),
                 ),
             ));
@@ -205,7 +213,9 @@ impl Local {
     /// Asks every process to leave a checkpoint and end.
     pub fn interrupt_all(&self) {
         for running in self.running.lock().values() {
-            if let Some(pid) = i32::try_from(running.process.pid).ok().and_then(rustix::process::Pid::from_raw) {
+            if let Some(pid) =
+                i32::try_from(running.process.pid).ok().and_then(rustix::process::Pid::from_raw)
+            {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             }
         }

@@ -53,7 +53,12 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    pub(crate) fn start(settings: Arc<Settings>, options: &Options, store: &Store, core: Arc<Core>) -> Arc<Self> {
+    pub(crate) fn start(
+        settings: Arc<Settings>,
+        options: &Options,
+        store: &Store,
+        core: Arc<Core>,
+    ) -> Arc<Self> {
         let (sender, over) = mpsc::unbounded_channel();
         let lease = options.job_lease;
         let local = Local::new(Arc::clone(&settings), options.launcher.clone(), lease, sender);
@@ -117,7 +122,8 @@ impl Jobs {
         }
         // somebody else's: only when that somebody is surely gone, or has said nothing for as long as the lease
         let owner = attempt.owner.parse::<Process>().ok();
-        let gone = owner.is_none_or(|owner| owner.is_here() && !owner.is_alive()) || attempt.owner == self.owner;
+        let gone =
+            owner.is_none_or(|owner| owner.is_here() && !owner.is_alive()) || attempt.owner == self.owner;
         if !gone && attempt.lease_until >= now_ms() {
             return Ok(());
         }
@@ -186,11 +192,20 @@ impl Jobs {
         let cores = self.cores();
         let wanted = &job.resources;
         if let Some(first) = wanted.accelerators.first() {
-            let name = first.model.as_ref().map_or(first.family.clone(), |model| format!("{}:{model}", first.family));
+            let name = first
+                .model
+                .as_ref()
+                .map_or(first.family.clone(), |model| format!("{}:{model}", first.family));
             *hopeless = Some(Fault::new(
                 Code::Unsupported,
-                format!("it asks for {} of {name}, and this machine lends none to jobs: connect a cluster, or submit it without", first.count),
-                format!("任务需要 {} 个 {name}，而本机没有可供任务使用的加速卡：请接入集群，或去掉该项后提交", first.count),
+                format!(
+                    "it asks for {} of {name}, and this machine lends none to jobs: connect a cluster, or submit it without",
+                    first.count
+                ),
+                format!(
+                    "任务需要 {} 个 {name}，而本机没有可供任务使用的加速卡：请接入集群，或去掉该项后提交",
+                    first.count
+                ),
             ));
             return Verdict::Take;
         }
@@ -199,8 +214,12 @@ impl Jobs {
             let (need, have) = (rixin_base::bytes_text(wanted.memory_bytes), rixin_base::bytes_text(most.0));
             *hopeless = Some(Fault::new(
                 Code::OutOfMemory,
-                format!("it asks for {need} of memory, and this machine has {have} for jobs and replicas: ask for less, or use a larger machine"),
-                format!("任务需要 {need} 内存，而本机可用于任务与副本的内存为 {have}：请减少需求或换用更大的机器"),
+                format!(
+                    "it asks for {need} of memory, and this machine has {have} for jobs and replicas: ask for less, or use a larger machine"
+                ),
+                format!(
+                    "任务需要 {need} 内存，而本机可用于任务与副本的内存为 {have}：请减少需求或换用更大的机器"
+                ),
             ));
             return Verdict::Take;
         }

@@ -59,8 +59,14 @@ impl std::str::FromStr for Process {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut words = text.split(' ');
-        let (Some(boot), Some(pid), Some(start)) = (words.next(), words.next(), words.next()) else { return Err(()) };
-        Ok(Self { boot: boot.to_owned(), pid: pid.parse().map_err(drop)?, start: start.parse().map_err(drop)? })
+        let (Some(boot), Some(pid), Some(start)) = (words.next(), words.next(), words.next()) else {
+            return Err(());
+        };
+        Ok(Self {
+            boot: boot.to_owned(),
+            pid: pid.parse().map_err(drop)?,
+            start: start.parse().map_err(drop)?,
+        })
     }
 }
 
