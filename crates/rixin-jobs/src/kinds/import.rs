@@ -20,6 +20,9 @@ pub struct ImportParams {
     /// That its licence is accepted.
     #[serde(default)]
     pub accept_licence: bool,
+    /// The licence of a source that names none, by its SPDX identifier or the name of its terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
     /// Who accepted it; the server fills it in.
     #[serde(default)]
     pub by: String,

@@ -16,6 +16,7 @@ pub(super) async fn run(work: Work) -> Outcome {
         target: params.target,
         id: params.id,
         accept_licence: params.accept_licence,
+        licence: params.licence,
         by: params.by,
     };
     let manifest =
