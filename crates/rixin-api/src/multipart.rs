@@ -75,7 +75,7 @@ pub(crate) enum Piece {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Delimiter { first: bool },
-    AfterDelimiter,
+    AfterDelimiter { first: bool },
     Head,
     Data,
     Done,
@@ -133,12 +133,9 @@ impl Parser {
                         return Ok(None);
                     }
                     let _ = self.buffer.split_to(there);
-                    self.at = At::AfterDelimiter;
-                    if !first {
-                        return Ok(Some(Piece::End));
-                    }
+                    self.at = At::AfterDelimiter { first };
                 }
-                At::AfterDelimiter => {
+                At::AfterDelimiter { first } => {
                     if self.buffer.len() < 2 {
                         return Ok(None);
                     }
@@ -147,6 +144,9 @@ impl Parser {
                         b"--" => At::Done,
                         _ => return Err(AFTER_DELIMITER),
                     };
+                    if !first {
+                        return Ok(Some(Piece::End));
+                    }
                 }
                 At::Head => {
                     let within = self.buffer.len().min(MAX_HEAD + 4);
