@@ -68,7 +68,7 @@ async fn working(suite: &Suite, done: u64) -> (String, u32) {
         let id = job["id"].as_str().expect("an id").to_owned();
         let job = get(suite, &format!("/api/jobs/{id}")).await;
         let pid = job["attempts"].as_array().and_then(|a| a.last()).and_then(|a| a["place"]["pid"].as_u64());
-        let (Some(pid), true) = (pid, job["progress"]["done"].as_u64().unwrap_or(0) >= done) else {
+        let (Some(pid), true) = (pid, job["job"]["progress"]["done"].as_u64().unwrap_or(0) >= done) else {
             return false;
         };
         found = Some((id, u32::try_from(pid).expect("a process number")));
@@ -189,11 +189,11 @@ fn a_model_is_imported_by_a_job_and_one_that_is_none_is_refused_at_once() {
             let mut last = Value::Null;
             until("the import is over", Duration::from_secs(60), async || {
                 last = get(&suite, &format!("/api/jobs/{id}")).await;
-                matches!(last["state"].as_str(), Some("succeeded" | "failed"))
+                matches!(last["job"]["state"].as_str(), Some("succeeded" | "failed"))
             })
             .await;
-            assert_eq!(last["state"], state, "{last}");
-            assert_eq!(last["attempt"], 1, "bad input is not tried twice");
+            assert_eq!(last["job"]["state"], state, "{last}");
+            assert_eq!(last["job"]["attempt"], 1, "bad input is not tried twice");
         }
         let models = get(&suite, "/api/models").await;
         assert_eq!(models["total"], 1);
