@@ -14,7 +14,8 @@ pub struct Openapi {}
 impl Openapi {
     /// Prints the document.
     pub fn run(&self, context: &Context) -> Done {
-        context.out.line(&rixin_api::openapi_json());
+        // The document ends its last line itself.
+        context.out.line(rixin_api::openapi_json().trim_end());
         Ok(Exit::Ok)
     }
 }
