@@ -9,6 +9,7 @@ import './specs/history.mjs';
 import './specs/faults.mjs';
 import './specs/models.mjs';
 import './specs/replicas.mjs';
+import './specs/jobs.mjs';
 import './specs/keys.mjs';
 import './specs/reach.mjs';
 import './specs/axe.mjs';

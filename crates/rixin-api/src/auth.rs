@@ -1,22 +1,47 @@
-//! Who is asking: `Authorization: Bearer KEY`, or `x-api-key: KEY` as Anthropic's clients send it.
+//! Who is asking: `Authorization: Bearer KEY`, or `x-api-key: KEY` as Anthropic's clients send it. The process of a job sends its
+//! attempt's token in a key's place, and is then the job's owner, as far as asking models goes.
 
 use std::{ops::Deref, sync::Arc};
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use http::{HeaderMap, header, request::Parts};
-use rixin_base::{Code, Fault};
-use rixin_store::{Identity, Role};
+use rixin_base::{Code, Fault, JobId};
+use rixin_store::{Identity, Role, TenantScope};
 
 use crate::{AppState, error::ApiError};
 
+/// What the token of an attempt starts with.
+const ATTEMPT: &str = "rxj-";
+/// What the process of a job may ask: models, and nothing that is kept.
+const FOR_JOBS: &[&str] = &[
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1/models",
+    "/v1/models/{id}",
+];
+
 /// Somebody with a key that works.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller(pub Arc<Identity>);
+pub(crate) struct Caller {
+    identity: Arc<Identity>,
+    /// The job whose process asks on the key's behalf.
+    pub job: Option<JobId>,
+}
+
+impl Caller {
+    /// Whose jobs the caller sees: an administrator everybody's in the tenant, a member the own ones.
+    pub fn jobs_scope(&self) -> TenantScope {
+        if self.role == Role::Admin { self.scope.of_tenant() } else { self.scope }
+    }
+}
 
 impl Deref for Caller {
     type Target = Identity;
     fn deref(&self) -> &Identity {
-        &self.0
+        &self.identity
     }
 }
 
@@ -50,10 +75,24 @@ impl FromRequestParts<AppState> for Caller {
                 "请求未携带 API 密钥：请发送请求头 'Authorization: Bearer 密钥'（可用 `rixin keys create 名称` 创建）",
             )));
         };
-        match state.store.authenticate(secret).await? {
-            Some(identity) => {
-                tracing::Span::current().record("key", tracing::field::display(identity.key_id));
-                Ok(Self(identity))
+        let found = if secret.starts_with(ATTEMPT) {
+            let found = state.store.authenticate_attempt(secret).await?;
+            found.map(|(identity, job)| Self { identity, job: Some(job) })
+        } else {
+            state.store.authenticate(secret).await?.map(|identity| Self { identity, job: None })
+        };
+        match found {
+            Some(caller) => {
+                tracing::Span::current().record("key", tracing::field::display(caller.key_id));
+                let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+                if caller.job.is_some() && !FOR_JOBS.contains(&path) {
+                    return Err(ApiError(Fault::new(
+                        Code::Forbidden,
+                        "the token of a job's attempt may ask models only: send a key",
+                        "任务尝试的令牌只能用于请求模型：请改用 API 密钥",
+                    )));
+                }
+                Ok(caller)
             }
             None => Err(ApiError(Fault::new(
                 Code::InvalidKey,

@@ -2,19 +2,24 @@
 //!
 //! Takes what the other crates have opened ([`Parts`]) and a listener; gives HTTP until it is told to stop. A request is
 //! authenticated, checked, and its body passed to a replica as it came; the answer passes back as it comes. The newer protocols
-//! (`/v1/responses`, `/v1/messages`) are translated to chat completions piece by piece.
+//! (`/v1/responses`, `/v1/messages`) are translated to chat completions piece by piece. Long work is submitted, looked at and ended
+//! as jobs (`/api/jobs`, `/v1/batches`); the bytes of files pass through to where they are kept.
 //!
-//! It loads no weights, starts no process, and knows neither chat templates nor tokens. It never acts as the store's operator:
+//! It loads no weights, runs no job, starts no process, and knows neither chat templates nor tokens. It never acts as the store's operator:
 //! every row of a tenant is reached through the scope of an authenticated key.
 
 mod auth;
+mod batches;
 mod chunks;
 mod console;
 mod error;
 mod extract;
+mod files;
 mod guard;
+mod jobs;
 mod messages;
 mod metrics;
+mod multipart;
 mod native;
 mod openapi;
 mod request;

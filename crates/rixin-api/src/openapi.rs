@@ -28,6 +28,7 @@ use crate::AppState;
     tags(
         (name = "openai", description = "OpenAI's protocol 兼容 OpenAI 的接口"),
         (name = "anthropic", description = "Anthropic's protocol 兼容 Anthropic 的接口"),
+        (name = "jobs", description = "Long work 任务"),
         (name = "models", description = "The catalogue, installed models, downloads 模型目录、已安装模型与下载"),
         (name = "replicas", description = "Running models and external engines 运行中的模型与外部引擎"),
         (name = "conversations", description = "The caller's stored conversations 当前密钥保存的会话"),
@@ -60,7 +61,10 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(crate::v1::router())
         .merge(crate::responses::router())
+        .merge(crate::files::router())
+        .merge(crate::batches::router())
         .merge(crate::messages::router())
+        .merge(crate::jobs::router())
         .merge(crate::native::router())
 }
 

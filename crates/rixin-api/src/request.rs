@@ -32,6 +32,8 @@ const MAX_HEADER_BYTES: usize = 32 << 10;
 pub(crate) struct Info {
     /// Its id, the caller's or ours.
     pub id: Arc<str>,
+    /// Whether the id is ours, so that no other request has it.
+    pub own_id: bool,
     /// The language of its errors.
     pub lang: Lang,
     pub arrived: Instant,
@@ -46,16 +48,16 @@ impl<S: Sync> FromRequestParts<S> for Info {
 }
 
 /// A caller's id is taken if it is short and plain, so that it can't forge lines of a log.
-fn request_id(headers: &HeaderMap) -> Arc<str> {
+fn request_id(headers: &HeaderMap) -> (Arc<str>, bool) {
     let given = headers.get(headers::REQUEST_ID).and_then(|value| value.to_str().ok());
     match given {
         Some(id)
             if (1..=128).contains(&id.len())
                 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:".contains(&b)) =>
         {
-            id.into()
+            (id.into(), false)
         }
-        _ => RequestId::new().to_string().into(),
+        _ => (RequestId::new().to_string().into(), true),
     }
 }
 
@@ -67,7 +69,7 @@ fn too_large(headers: &HeaderMap) -> bool {
 /// The layer.
 pub(crate) async fn layer(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();
-    let id = request_id(request.headers());
+    let (id, own_id) = request_id(request.headers());
     let accept = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let lang = accept.and_then(Lang::from_accept).unwrap_or(state.lang);
     let style = Style::of(request.uri().path());
@@ -75,7 +77,7 @@ pub(crate) async fn layer(State(state): State<AppState>, mut request: Request, n
     let route = route.as_ref().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     let span = tracing::info_span!("request", id = &*id, %method, path = request.uri().path(), key = tracing::field::Empty);
-    request.extensions_mut().insert(Info { id: Arc::clone(&id), lang, arrived });
+    request.extensions_mut().insert(Info { id: Arc::clone(&id), own_id, lang, arrived });
 
     let work = async {
         if too_large(request.headers()) {
@@ -144,7 +146,7 @@ mod tests {
     fn id_of(given: &str) -> Arc<str> {
         let mut map = HeaderMap::new();
         map.insert("x-request-id", HeaderValue::from_str(given).expect("header"));
-        request_id(&map)
+        request_id(&map).0
     }
 
     #[test]

@@ -6,7 +6,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use rixin_base::{Cancel, KeyId, Lang, Settings};
 use rixin_control::Control;
 use rixin_models::{Puller, Registry};
-use rixin_store::Store;
+use rixin_store::{Blobs, Store};
 
 use crate::metrics::Metrics;
 
@@ -14,13 +14,15 @@ use crate::metrics::Metrics;
 pub struct Parts {
     /// The settings.
     pub settings: Arc<Settings>,
-    /// Keys, conversations, usage.
+    /// Keys, conversations, usage, jobs, files.
     pub store: Store,
+    /// The bytes of files.
+    pub blobs: Blobs,
     /// The installed models.
     pub registry: Registry,
     /// What looks at a model before it is pulled.
     pub puller: Puller,
-    /// Replicas and pulls.
+    /// Replicas, pulls, and what runs jobs.
     pub control: Arc<Control>,
 }
 

@@ -142,10 +142,16 @@ codes! {
     SourceDenied = "source_denied", 403, Permission;
     /// A hub said: too many requests.
     SourceBusy = "source_rate_limited", 503, Unavailable;
+    /// The compute cluster is unreachable or down.
+    ClusterUnavailable = "cluster_unavailable", 503, Unavailable;
+    /// The compute cluster refused what it was asked for; the message has its reason.
+    ClusterRefused = "cluster_refused", 422, Invalid;
     /// The disk is full, or would be.
     DiskFull = "disk_full", 507, Unavailable;
     /// A folder can't be written.
     ReadOnly = "read_only", 503, Unavailable;
+    /// The database does not answer, refuses, or is too busy.
+    DatabaseUnavailable = "database_unavailable", 503, Unavailable;
     /// The address is taken.
     PortInUse = "port_in_use", 503, Unavailable;
     /// A setting is wrong.

@@ -14,7 +14,8 @@ mod units;
 pub use cancel::Cancel;
 pub use fault::{Code, Explain, Fault, Kind};
 pub use ids::{
-    ConversationId, ExternalId, IdError, KeyId, MessageId, ModelId, PullId, ReplicaId, RequestId, TenantId,
+    BatchId, ConversationId, ExternalId, FileId, IdError, JobId, KeyId, MessageId, ModelId, PullId,
+    ReplicaId, RequestId, TenantId,
 };
 pub use lang::{Lang, Message};
 pub use progress::{Progress, ProgressEvent, Unit};

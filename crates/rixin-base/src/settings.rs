@@ -127,6 +127,10 @@ impl fmt::Debug for Secret {
 trait Value: Sized {
     fn parse(text: &str) -> Result<Self, String>;
     fn show(&self) -> String;
+    /// What [`Value::parse`] makes the same value of.
+    fn raw(&self) -> String {
+        self.show()
+    }
 }
 
 impl Value for PathBuf {
@@ -164,6 +168,9 @@ impl Value for Secret {
     fn show(&self) -> String {
         if self.0.is_empty() { String::new() } else { "***".into() }
     }
+    fn raw(&self) -> String {
+        self.0.clone()
+    }
 }
 
 impl Value for Size {
@@ -172,6 +179,9 @@ impl Value for Size {
     }
     fn show(&self) -> String {
         if self.0 == 0 { "0".into() } else { bytes_text(self.0) }
+    }
+    fn raw(&self) -> String {
+        self.0.to_string()
     }
 }
 
@@ -238,6 +248,11 @@ macro_rules! settings {
             pub const TABLE: &'static [(&'static str, &'static str, &'static str, &'static str)] =
                 &[$((stringify!($name), $env, $en, $zh),)*];
 
+            /// Every setting as text, secrets too: for a process of ours that has to work with the same ones.
+            pub fn to_texts(&self) -> Vec<(&'static str, String)> {
+                vec![$((stringify!($name), Value::raw(&self.$name)),)*]
+            }
+
             fn resolve(given: &BTreeMap<&'static str, (String, Origin)>, get: &dyn Fn(&str) -> Option<String>)
                 -> Result<(Settings, Vec<Setting>), SettingsError>
             {
@@ -272,6 +287,31 @@ macro_rules! settings {
 settings! {
     data_dir, "RIXIN_DATA_DIR", PathBuf, |get| default_data_dir(get),
         "Folder of models, keys and conversations", "模型、密钥和会话所在的文件夹";
+    blob_url, "RIXIN_BLOB_URL", String, |_| String::new(),
+        "Where files and artifacts are kept: s3://BUCKET/PREFIX; empty: in the data folder",
+        "文件与制品的存放处：s3://桶/前缀；留空表示数据文件夹";
+    s3_endpoint, "RIXIN_S3_ENDPOINT", String, |_| String::new(),
+        "Address of the S3 server; empty: AWS", "S3 服务器地址；留空表示 AWS";
+    s3_region, "RIXIN_S3_REGION", String, |_| String::new(),
+        "Region of the S3 server", "S3 服务器区域";
+    s3_access_key_id, "RIXIN_S3_ACCESS_KEY_ID", String, |_| String::new(),
+        "Access key of the S3 server", "S3 访问密钥编号";
+    s3_secret_access_key, "RIXIN_S3_SECRET_ACCESS_KEY", Secret, |_| Secret::default(),
+        "Secret of that access key", "该访问密钥的密文";
+    gateway_url, "RIXIN_GATEWAY_URL", String, |_| String::new(),
+        "Address under which jobs on other machines reach this server; empty: the address that it listens on",
+        "其他机器上的任务访问本服务器的地址；留空表示监听地址";
+    job_cores, "RIXIN_JOB_CORES", u32, |_| 0,
+        "Cores that all jobs of this machine together may use; 0: all", "本机所有任务合计可用的核数；0 表示全部";
+    job_retention, "RIXIN_JOB_RETENTION", Duration, |_| Duration::from_secs(90 * 86_400),
+        "Jobs that are over are forgotten after this time; 0: never", "已结束任务的保留时间；0 表示永久保留";
+    batch_price_percent, "RIXIN_BATCH_PRICE_PERCENT", u32, |_| 50,
+        "What a request of a batch is charged of the list price, in percent", "批处理请求按标价的百分之几计费";
+    database_url, "RIXIN_DATABASE_URL", Secret, |_| Secret::default(),
+        "Postgres database that several gateways share, as postgres://user:password@host:5432/database; empty: SQLite in the data folder",
+        "多个网关共享的 Postgres 数据库，如 postgres://用户:密码@主机:5432/库名；留空则使用数据文件夹中的 SQLite";
+    database_connections, "RIXIN_DATABASE_CONNECTIONS", u32, |_| 10,
+        "Most connections to Postgres that one process holds", "单个进程到 Postgres 的最大连接数";
     listen, "RIXIN_LISTEN", SocketAddr, |_| SocketAddr::from(([127, 0, 0, 1], 8460)),
         "Address and port of the server", "服务器监听的地址和端口";
     lang, "RIXIN_LANG", String, |_| "auto".into(),
@@ -310,6 +350,8 @@ settings! {
         "Longest time that one request may take", "单次请求的最长时间";
     body_limit, "RIXIN_BODY_LIMIT", Size, |_| Size(16 << 20),
         "Largest body of a request", "请求体的最大字节数";
+    file_limit, "RIXIN_FILE_LIMIT", Size, |_| Size(512 << 20),
+        "Largest file that may be uploaded", "上传文件的最大字节数";
     requests_per_minute, "RIXIN_REQUESTS_PER_MINUTE", u32, |_| 0,
         "Requests that one key may make a minute; 0: no limit", "每个密钥每分钟的请求数；0 表示不限";
     drain, "RIXIN_DRAIN", Duration, |_| Duration::from_secs(30),

@@ -15,6 +15,7 @@ use crate::{
     endpoint::Endpoint,
     external::Externals,
     facts::Facts,
+    jobs::Jobs,
     near::nearest,
     stats,
 };
@@ -44,6 +45,7 @@ pub struct Control {
     externals: Externals,
     puller: Puller,
     pulls: Arc<Pulls>,
+    jobs: Arc<Jobs>,
     /// The installed models of one generation of the registry.
     installed: Mutex<Option<Listed>>,
     _tasks: Vec<AbortOnDropHandle<()>>,
@@ -68,8 +70,9 @@ impl Control {
         registry: Registry,
         store: Store,
     ) -> Result<Arc<Self>> {
-        let externals = Externals::open(store, &settings, &options).await?;
-        let core = Core::start(settings.clone(), options)?;
+        let externals = Externals::open(store.clone(), &settings, &options).await?;
+        let core = Core::start(settings.clone(), options.clone())?;
+        let jobs = Jobs::start(settings.clone(), &options, &store, core.clone());
         let tasks = vec![
             AbortOnDropHandle::new(tokio::spawn(stats::collect(Arc::downgrade(&core)))),
             AbortOnDropHandle::new(tokio::spawn(follow_registry(registry.clone(), core.clone()))),
@@ -83,6 +86,7 @@ impl Control {
             externals,
             puller,
             pulls,
+            jobs,
             installed: Mutex::new(None),
             _tasks: tasks,
         }))
@@ -242,6 +246,11 @@ impl Control {
         &self.pulls
     }
 
+    /// Jobs.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
     /// What a pull would bring, and under which licence; fetches nothing. Dropping the future gives it up.
     ///
     /// # Errors
@@ -254,6 +263,8 @@ impl Control {
 
     /// Refuses new requests, gives running ones `drain`, cancels pulls, and returns when every process has ended.
     pub async fn shutdown(&self, drain: Duration) {
+        // jobs first: they may still need a replica to come to a checkpoint
+        self.jobs.shutdown(drain).await;
         tokio::join!(self.core.shutdown(drain), self.pulls.shutdown());
     }
 

@@ -1,6 +1,9 @@
-//! Why the store could not do it, told by what SQLite reports.
+//! Why the store could not do it. [`crate::db`] sorts what the databases report into this.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rixin_base::{Code, Explain, Message};
 
@@ -32,7 +35,7 @@ pub enum Error {
     Corrupt {
         /// The database.
         path: PathBuf,
-        /// SQLite's words.
+        /// The database's words.
         why: String,
     },
     /// A later version of the suite wrote it.
@@ -55,6 +58,48 @@ pub enum Error {
         /// The database.
         path: PathBuf,
     },
+    /// The server does not answer, or the connection broke.
+    #[error(
+        "the database {place} is unreachable: {why}; see that the server runs and that this machine may connect, or mend database_url"
+    )]
+    Unreachable {
+        /// The database, without its password.
+        place: String,
+        /// The system's words.
+        why: String,
+    },
+    /// The server says no.
+    #[error("the database {place} refuses: {why}; mend user, password, database or rights, or database_url")]
+    Refused {
+        /// The database, without its password.
+        place: String,
+        /// The server's words.
+        why: String,
+    },
+    /// It can't be had for the moment.
+    #[error("the database {place} is busy: {why}; try again in a moment")]
+    Contended {
+        /// The database, without its password.
+        place: String,
+        /// The server's words.
+        why: String,
+    },
+    /// The server takes no writes.
+    #[error("the database {place} takes no writes: {why}; name the primary server in database_url")]
+    Standby {
+        /// The database, without its password.
+        place: String,
+        /// The server's words.
+        why: String,
+    },
+    /// The address of the database is none.
+    #[error(
+        "database_url is wrong: {why}; write postgres://user:password@host:5432/database, or leave it empty for SQLite in the data folder"
+    )]
+    BadUrl {
+        /// What is wrong, without the address itself.
+        why: String,
+    },
     /// It is not there, or another tenant's.
     #[error("there is no {what} {id:?}")]
     NotFound {
@@ -75,6 +120,16 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// Something that is not over needs it.
+    #[error("the {what} {id} is in use by a job that is not over: cancel that first, or wait for it")]
+    InUse {
+        /// The kind of thing, in English.
+        what: &'static str,
+        /// The kind of thing, in Chinese.
+        what_zh: &'static str,
+        /// Its id.
+        id: String,
+    },
     /// A value that the store does not take.
     #[error("'{param}' is wrong: {en}")]
     Invalid {
@@ -91,41 +146,17 @@ pub enum Error {
         /// The key's prefix.
         prefix: String,
     },
-    /// Anything else that SQLite reports: a defect.
+    /// Anything else that the database reports: a defect.
     #[error("the database {path} failed: {why}")]
     Database {
         /// The database.
         path: PathBuf,
-        /// SQLite's words.
+        /// The database's words.
         why: String,
     },
 }
 
 impl Error {
-    /// Sorts an error of sqlx by SQLite's primary result code (<https://sqlite.org/rescode.html>).
-    pub(crate) fn from_sqlx(path: &Path, error: sqlx::Error) -> Self {
-        let path = path.to_path_buf();
-        match &error {
-            sqlx::Error::Database(inner) => {
-                let extended: i64 = inner.code().and_then(|code| code.parse().ok()).unwrap_or(0);
-                let why = inner.message().to_owned();
-                match extended & 0xff {
-                    5 | 6 => Error::Busy { path },
-                    8 | 14 => Error::ReadOnly { path, why },
-                    // SQLITE_IOERR_WRITE on a full disk arrives as FULL; other I/O errors say which call failed.
-                    13 => Error::DiskFull { path },
-                    11 | 26 => Error::Corrupt { path, why },
-                    _ => Error::Database { path, why },
-                }
-            }
-            sqlx::Error::PoolTimedOut => Error::Busy { path },
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
-                Error::Corrupt { path, why: error.to_string() }
-            }
-            _ => Error::Database { path, why: error.to_string() },
-        }
-    }
-
     /// Sorts an error of the file system.
     pub(crate) fn from_io(path: &Path, error: &std::io::Error) -> Self {
         let path = path.to_path_buf();
@@ -143,13 +174,17 @@ impl Error {
 impl Explain for Error {
     fn code(&self) -> Code {
         match self {
-            Error::ReadOnly { .. } => Code::ReadOnly,
+            Error::ReadOnly { .. } | Error::Standby { .. } => Code::ReadOnly,
+            Error::Unreachable { .. } | Error::Refused { .. } | Error::Contended { .. } => {
+                Code::DatabaseUnavailable
+            }
+            Error::BadUrl { .. } => Code::BadSetting,
             Error::DiskFull { .. } => Code::DiskFull,
             Error::Corrupt { .. } | Error::Newer { .. } | Error::Busy { .. } | Error::Database { .. } => {
                 Code::Internal
             }
             Error::NotFound { .. } => Code::NotFound,
-            Error::Exists { .. } | Error::LastAdmin { .. } => Code::Conflict,
+            Error::Exists { .. } | Error::InUse { .. } | Error::LastAdmin { .. } => Code::Conflict,
             Error::Invalid { .. } => Code::InvalidValue,
         }
     }
@@ -175,13 +210,35 @@ impl Explain for Error {
             Error::Busy { path } => {
                 format!("数据库 {} 被其他进程占用超过 10 秒：请结束该进程后重试", path.display())
             }
+            Error::Unreachable { place, why } => {
+                format!(
+                    "无法连接数据库 {place}：{why}；请确认数据库服务正在运行且允许本机连接，或修改 database_url"
+                )
+            }
+            Error::Refused { place, why } => {
+                format!("数据库 {place} 拒绝访问：{why}；请检查用户、密码、库名和权限，或修改 database_url")
+            }
+            Error::Contended { place, why } => format!("数据库 {place} 正忙：{why}；请稍后重试"),
+            Error::Standby { place, why } => {
+                format!("数据库 {place} 不接受写入：{why}；请在 database_url 中填写主库地址")
+            }
+            Error::BadUrl { why } => format!(
+                "database_url 有误：{why}；请写成 postgres://用户:密码@主机:5432/库名，或留空以使用数据文件夹中的 SQLite"
+            ),
             Error::NotFound { what_zh, id, .. } => format!("{what_zh} {id:?} 不存在"),
             Error::Exists { what_zh, name, .. } => format!("{what_zh} {name:?} 已存在：请换一个名称"),
+            Error::InUse { what_zh, id, .. } => {
+                format!("{what_zh} {id} 正被未结束的任务使用：请先取消该任务，或等待其结束")
+            }
             Error::Invalid { param, zh, .. } => format!("'{param}' 有误：{zh}"),
             Error::LastAdmin { prefix } => format!("{prefix}… 是最后一个管理员密钥：请先新建一个再吊销它"),
             Error::Database { path, why } => format!("数据库 {} 出错：{why}", path.display()),
         };
         Message::new(self.to_string(), zh)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        matches!(self, Error::Contended { .. } | Error::Unreachable { .. }).then_some(Duration::from_secs(2))
     }
 
     fn param(&self) -> Option<String> {

@@ -1,10 +1,11 @@
 //! External engines: OpenAI-compatible servers that an administrator has added.
 
 use rixin_base::ExternalId;
-use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
-    Error, Store, now_ms,
+    Error, Store,
+    db::{Row, sql},
+    now_ms,
     row::{json, parsed},
 };
 
@@ -50,7 +51,7 @@ pub struct NewExternal {
     pub models: Vec<String>,
 }
 
-fn external_of(row: &SqliteRow) -> Result<External, sqlx::Error> {
+fn external_of(row: &Row) -> Result<External, sqlx::Error> {
     Ok(External {
         id: parsed(row, "id")?,
         name: row.try_get("name")?,
@@ -67,11 +68,13 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn externals(&self) -> Result<Vec<External>, Error> {
-        let rows = sqlx::query("SELECT * FROM externals ORDER BY id")
-            .fetch_all(self.reader())
-            .await
-            .map_err(|e| self.failed(e))?;
-        rows.iter().map(external_of).collect::<Result<_, _>>().map_err(|e| self.failed(e))
+        let rows = self
+            .db()
+            .fetch_all(sql(
+                "SELECT id, name, base_url, api_key, models, created_at FROM externals ORDER BY id",
+            ))
+            .await?;
+        self.db().all(&rows, external_of)
     }
 
     /// Adds one. The address is kept as given: whoever connects has checked it.
@@ -95,28 +98,23 @@ impl Store {
             models: new.models,
             created_at: now_ms(),
         };
-        let mut tx = self.write().await?;
-        let done = sqlx::query(
-            "INSERT INTO externals (id, name, base_url, api_key, models, created_at) VALUES (?, ?, ?, ?, ?, ?) \
-             ON CONFLICT (name) DO NOTHING",
-        )
+        let mut tx = self.db().write().await?;
+        let insert = sql("INSERT INTO externals (id, name, base_url, api_key, models, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING")
         .bind(external.id.to_string())
         .bind(&external.name)
         .bind(&external.base_url)
         .bind(&external.api_key)
         .bind(serde_json::to_string(&external.models).unwrap_or_default())
-        .bind(external.created_at)
-        .execute(&mut *tx)
-        .await
-        .map_err(|e| self.failed(e))?;
-        if done.rows_affected() == 0 {
+        .bind(external.created_at);
+        if tx.execute(insert).await? == 0 {
             return Err(Error::Exists {
                 what: "an external engine named",
                 what_zh: "外部引擎",
                 name: external.name,
             });
         }
-        tx.commit().await.map_err(|e| self.failed(e))?;
+        tx.commit().await?;
         Ok(external)
     }
 
@@ -125,15 +123,10 @@ impl Store {
     /// # Errors
     /// There is none with this id.
     pub async fn remove_external(&self, id: ExternalId) -> Result<(), Error> {
-        let mut tx = self.write().await?;
-        let done = sqlx::query("DELETE FROM externals WHERE id = ?")
-            .bind(id.to_string())
-            .execute(&mut *tx)
-            .await
-            .map_err(|e| self.failed(e))?;
-        if done.rows_affected() == 0 {
+        let mut tx = self.db().write().await?;
+        if tx.execute(sql("DELETE FROM externals WHERE id = $1").bind(id.to_string())).await? == 0 {
             return Err(Error::not_found("external engine", "外部引擎", id));
         }
-        tx.commit().await.map_err(|e| self.failed(e))
+        tx.commit().await
     }
 }

@@ -15,12 +15,13 @@ use rand::{RngExt as _, distr::Alphanumeric};
 use rixin_base::KeyId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 use subtle::ConstantTimeEq as _;
 use utoipa::ToSchema;
 
 use crate::{
-    Error, Identity, Role, Store, TenantScope, now_ms,
+    Error, Identity, Role, Store, TenantScope,
+    db::{Row, Tx, sql},
+    now_ms,
     row::{parsed, word},
 };
 
@@ -109,7 +110,7 @@ impl KeyCache {
     }
 }
 
-fn key_of(row: &SqliteRow) -> Result<Key, sqlx::Error> {
+fn key_of(row: &Row) -> Result<Key, sqlx::Error> {
     Ok(Key {
         id: parsed(row, "id")?,
         name: row.try_get("name")?,
@@ -157,7 +158,8 @@ impl Store {
         Ok(Some(Arc::clone(&cached.identity)))
     }
 
-    /// Asks the database at most twice a second whether keys changed; it takes some 50 microseconds then.
+    /// Asks the database at most twice a second whether keys changed: with SQLite some 50 microseconds, with a server a way there
+    /// and back.
     async fn refresh_cache(&self) -> Result<(), Error> {
         let cache = &self.inner.cache;
         let fresh = || (now_ms() - cache.checked_ms.load(Ordering::Acquire)).abs() < CACHE_TRUST_MS;
@@ -169,10 +171,7 @@ impl Store {
             return Ok(());
         }
         let asked = now_ms();
-        let epoch: i64 = sqlx::query_scalar("SELECT value FROM epochs WHERE name = 'keys'")
-            .fetch_one(self.reader())
-            .await
-            .map_err(|e| self.failed(e))?;
+        let epoch: i64 = self.db().scalar(sql("SELECT value FROM epochs WHERE name = 'keys'")).await?;
         cache.set_epoch(epoch);
         cache.checked_ms.store(asked, Ordering::Release);
         Ok(())
@@ -180,39 +179,33 @@ impl Store {
 
     /// By the shown prefix, which is no secret; then the hashes are compared in constant time.
     async fn find_key(&self, secret: &str, hash: &Hash) -> Result<Option<Identity>, Error> {
-        let rows = sqlx::query(
-            "SELECT id, tenant_id, name, role, hash FROM keys WHERE prefix = ? AND revoked_at IS NULL",
-        )
-        .bind(&secret[..SHOWN])
-        .fetch_all(self.reader())
-        .await
-        .map_err(|e| self.failed(e))?;
+        let candidates =
+            sql("SELECT id, tenant_id, name, role, hash FROM keys WHERE prefix = $1 AND revoked_at IS NULL");
+        let rows = self.db().fetch_all(candidates.bind(&secret[..SHOWN])).await?;
         let mut found = None;
         for row in &rows {
-            let stored: &[u8] = row.try_get("hash").map_err(|e| self.failed(e))?;
+            let stored: Vec<u8> = row.try_get("hash").map_err(|e| self.db().failed(e))?;
             if bool::from(stored.ct_eq(hash)) {
-                found = Some(identity_of(row).map_err(|e| self.failed(e))?);
+                found = Some(identity_of(row).map_err(|e| self.db().failed(e))?);
             }
         }
         Ok(found)
     }
 
-    /// Makes the first admin key, once in the life of a database; `None` if there has ever been a key.
+    /// Makes the first admin key, once in the life of a database, however many processes start at once; `None` if there has
+    /// ever been a key.
     ///
     /// # Errors
     /// The database failed.
     pub async fn first_key(&self) -> Result<Option<CreatedKey>, Error> {
         let scope = self.operator().default_scope().await?;
-        let mut tx = self.write().await?;
-        let any: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM keys)")
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(|e| self.failed(e))?;
-        if any {
+        let mut tx = self.db().write().await?;
+        lock_tenant(&mut tx, &scope).await?;
+        if tx.scalar(sql("SELECT EXISTS (SELECT 1 FROM keys)")).await? {
             return Ok(None);
         }
-        let created = self.insert_key(&mut tx, &scope, "admin", Role::Admin).await?;
-        tx.commit().await.map_err(|e| self.failed(e))?;
+        let created = insert_key(&mut tx, &scope, "admin", Role::Admin).await?;
+        tx.commit().await?;
         Ok(Some(created))
     }
 
@@ -229,43 +222,10 @@ impl Store {
                 zh: "名称为 1 到 100 个字符",
             });
         }
-        let mut tx = self.write().await?;
-        let created = self.insert_key(&mut tx, scope, name, role).await?;
-        tx.commit().await.map_err(|e| self.failed(e))?;
+        let mut tx = self.db().write().await?;
+        let created = insert_key(&mut tx, scope, name, role).await?;
+        tx.commit().await?;
         Ok(created)
-    }
-
-    async fn insert_key(
-        &self,
-        tx: &mut Transaction<'static, Sqlite>,
-        scope: &TenantScope,
-        name: &str,
-        role: Role,
-    ) -> Result<CreatedKey, Error> {
-        let random: String = rand::rng().sample_iter(Alphanumeric).take(SECRET_LEN).map(char::from).collect();
-        let secret = format!("{SECRET_PREFIX}{random}");
-        let hash: Hash = Sha256::digest(secret.as_bytes()).into();
-        let key = Key {
-            id: KeyId::new(),
-            name: name.to_owned(),
-            role,
-            prefix: secret[..SHOWN].to_owned(),
-            created_at: now_ms(),
-            last_used: None,
-            revoked_at: None,
-        };
-        sqlx::query("INSERT INTO keys (id, tenant_id, name, role, prefix, hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)")
-            .bind(key.id.to_string())
-            .bind(scope.tenant_text())
-            .bind(&key.name)
-            .bind(role.as_str())
-            .bind(&key.prefix)
-            .bind(hash.as_slice())
-            .bind(key.created_at)
-            .execute(&mut **tx)
-            .await
-            .map_err(|e| self.failed(e))?;
-        Ok(CreatedKey { key, secret })
     }
 
     /// All keys of the tenant, oldest first, the revoked ones too.
@@ -273,12 +233,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn keys(&self, scope: &TenantScope) -> Result<Vec<Key>, Error> {
-        let rows = sqlx::query("SELECT * FROM keys WHERE tenant_id = ? ORDER BY id")
-            .bind(scope.tenant_text())
-            .fetch_all(self.reader())
-            .await
-            .map_err(|e| self.failed(e))?;
-        rows.iter().map(key_of).collect::<Result<_, _>>().map_err(|e| self.failed(e))
+        let list = sql("SELECT id, name, role, prefix, created_at, last_used, revoked_at FROM keys \
+             WHERE tenant_id = $1 ORDER BY id");
+        let rows = self.db().fetch_all(list.bind(scope.tenant_text())).await?;
+        self.db().all(&rows, key_of)
     }
 
     /// Ends a key: at once in this process, within half a second in others. Revoking it again changes nothing.
@@ -286,44 +244,71 @@ impl Store {
     /// # Errors
     /// There is no such key in the tenant; or it is the last one that can administer.
     pub async fn revoke_key(&self, scope: &TenantScope, id: KeyId) -> Result<Key, Error> {
-        let mut tx = self.write().await?;
-        let row = sqlx::query("SELECT * FROM keys WHERE tenant_id = ? AND id = ?")
-            .bind(scope.tenant_text())
-            .bind(id.to_string())
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(|e| self.failed(e))?
+        let mut tx = self.db().write().await?;
+        // Two admins who revoke each other at the same moment must not both succeed.
+        lock_tenant(&mut tx, scope).await?;
+        let one = sql("SELECT id, name, role, prefix, created_at, last_used, revoked_at FROM keys \
+             WHERE tenant_id = $1 AND id = $2");
+        let row = tx
+            .fetch_optional(one.bind(scope.tenant_text()).bind(id.to_string()))
+            .await?
             .ok_or_else(|| Error::not_found("key", "密钥", id))?;
-        let mut key = key_of(&row).map_err(|e| self.failed(e))?;
+        let mut key = key_of(&row).map_err(|e| self.db().failed(e))?;
         if key.revoked_at.is_some() {
             return Ok(key);
         }
-        let others: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM keys WHERE tenant_id = ? AND id <> ? AND role = 'admin' AND revoked_at IS NULL",
-        )
-        .bind(scope.tenant_text())
-        .bind(id.to_string())
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(|e| self.failed(e))?;
+        let others = sql("SELECT count(*) FROM keys \
+             WHERE tenant_id = $1 AND id <> $2 AND role = 'admin' AND revoked_at IS NULL");
+        let others: i64 = tx.scalar(others.bind(scope.tenant_text()).bind(id.to_string())).await?;
         if key.role == Role::Admin && others == 0 {
             return Err(Error::LastAdmin { prefix: key.prefix });
         }
         let now = now_ms();
-        sqlx::query("UPDATE keys SET revoked_at = ? WHERE id = ?")
-            .bind(now)
-            .bind(id.to_string())
-            .execute(&mut *tx)
-            .await
-            .map_err(|e| self.failed(e))?;
-        tx.commit().await.map_err(|e| self.failed(e))?;
+        tx.execute(sql("UPDATE keys SET revoked_at = $1 WHERE id = $2").bind(now).bind(id.to_string()))
+            .await?;
+        tx.commit().await?;
+        // Not while another task is reading the epoch: it may have read the one before.
+        let _none = self.inner.cache.checking.lock().await;
         self.inner.cache.checked_ms.store(0, Ordering::Release);
         key.revoked_at = Some(now);
         Ok(key)
     }
 }
 
-fn identity_of(row: &SqliteRow) -> Result<Identity, sqlx::Error> {
+/// Whoever decides by all keys of a tenant holds its row, so that deciders take turns on a server with several gateways.
+async fn lock_tenant(tx: &mut Tx, scope: &TenantScope) -> Result<(), Error> {
+    tx.fetch_optional(sql("SELECT id FROM tenants WHERE id = $1").bind(scope.tenant_text()).locking())
+        .await
+        .map(drop)
+}
+
+async fn insert_key(tx: &mut Tx, scope: &TenantScope, name: &str, role: Role) -> Result<CreatedKey, Error> {
+    let random: String = rand::rng().sample_iter(Alphanumeric).take(SECRET_LEN).map(char::from).collect();
+    let secret = format!("{SECRET_PREFIX}{random}");
+    let hash: Hash = Sha256::digest(secret.as_bytes()).into();
+    let key = Key {
+        id: KeyId::new(),
+        name: name.to_owned(),
+        role,
+        prefix: secret[..SHOWN].to_owned(),
+        created_at: now_ms(),
+        last_used: None,
+        revoked_at: None,
+    };
+    let insert = sql("INSERT INTO keys (id, tenant_id, name, role, prefix, hash, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)")
+    .bind(key.id.to_string())
+    .bind(scope.tenant_text())
+    .bind(&key.name)
+    .bind(role.as_str())
+    .bind(&key.prefix)
+    .bind(hash.as_slice())
+    .bind(key.created_at);
+    tx.execute(insert).await?;
+    Ok(CreatedKey { key, secret })
+}
+
+fn identity_of(row: &Row) -> Result<Identity, sqlx::Error> {
     let key_id: KeyId = parsed(row, "id")?;
     Ok(Identity {
         key_id,

@@ -65,6 +65,11 @@ impl TenantScope {
         self.key
     }
 
+    /// The whole tenant: for what an administrator sees of everybody's, which are jobs.
+    pub fn of_tenant(&self) -> Self {
+        Self { tenant: self.tenant, key: None }
+    }
+
     pub(crate) fn tenant_text(&self) -> String {
         self.tenant.to_string()
     }

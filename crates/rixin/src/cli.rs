@@ -93,6 +93,9 @@ pub enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand, arg_required_else_help = true)]
     Keys(command::keys::Keys),
+    /// Look at long work, cancel it, try it again
+    #[command(subcommand, arg_required_else_help = true)]
+    Job(command::job::Job),
     /// Look at this machine: what is there, what is missing, and the command that mends it
     Doctor(command::doctor::Doctor),
     /// Show the settings and where each came from

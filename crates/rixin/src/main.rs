@@ -72,6 +72,10 @@ fn dispatch(cli: Cli) -> Done {
     match &command {
         Command::Completions(completions) => return completions.run(),
         Command::Replica(replica) => return replica.run(),
+        Command::Job(command::job::Job::Run { spec, lifeline }) => {
+            // its exit codes are for the supervisor alone
+            std::process::exit(rixin_worker::main(spec, *lifeline).into());
+        }
         _ => {}
     }
     let extra = match &command {
@@ -86,7 +90,8 @@ fn dispatch(cli: Cli) -> Done {
         Command::Chat(chat) => block_on(chat.run(context)),
         Command::Models(models) => block_on(models.run(context)),
         Command::Keys(keys) => block_on(keys.run(context)),
-        Command::Doctor(doctor) => doctor.run(&context),
+        Command::Job(job) => block_on(job.run(context)),
+        Command::Doctor(doctor) => block_on(doctor.run(&context)),
         Command::Config(config) => config.run(&context),
         Command::Version(version) => version.run(&context),
         Command::Help(help) => help.run(&context),

@@ -104,6 +104,20 @@ export const conversations = {
     send('GET', filled('/api/conversations/{id}/export' satisfies keyof paths, { id }), { query: { format } }),
 };
 
+export const jobs = {
+  list: (query: Query<Operation<'/api/jobs', 'get'>>, signal?: AbortSignal) => call('get', '/api/jobs', { query, signal }),
+  cancel: (id: string) => call('post', '/api/jobs/{id}/cancel', { path: { id } }),
+  retry: (id: string) => call('post', '/api/jobs/{id}/retry', { path: { id } }),
+  remove: (id: string) => call('delete', '/api/jobs/{id}', { path: { id } }),
+  log: async (id: string, signal?: AbortSignal) => {
+    const answer = await send('GET', filled('/api/jobs/{id}/log' satisfies keyof paths, { id }), {
+      signal,
+      accept: 'text/plain',
+    });
+    return answer.text();
+  },
+};
+
 export const usage = {
   list: (days: number, signal?: AbortSignal) => call('get', '/api/usage', { query: { days }, signal }),
 };

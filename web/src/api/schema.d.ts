@@ -141,6 +141,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of the caller's files. */
+        get: operations["get_v1_files"];
+        put?: never;
+        /** Uploads a file, whose bytes are stored as they come. */
+        post: operations["post_v1_files"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One file. */
+        get: operations["get_v1_files_by_id"];
+        put?: never;
+        post?: never;
+        /** Removes a file. One that a job reads stays until that is over. */
+        delete: operations["delete_v1_files_by_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The bytes of a file, checked on the way: an answer that ends early is damaged at its source. */
+        get: operations["get_v1_files_by_id_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of the caller's batches, newest first. */
+        get: operations["get_v1_batches"];
+        put?: never;
+        /** Begins a batch: each line of a file is asked as a request of its own, at the price of batches. */
+        post: operations["post_v1_batches"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/batches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One batch. */
+        get: operations["get_v1_batches_by_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/batches/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for the end of a batch. Lines that are being answered are let go. */
+        post: operations["post_v1_batches_by_id_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/messages": {
         parameters: {
             query?: never;
@@ -172,6 +277,130 @@ export interface paths {
          *     every engine, and the prompt is in its prefix cache afterwards.
          */
         post: operations["post_v1_messages_count_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/job-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The kinds of jobs. */
+        get: operations["get_api_job_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of jobs, newest first: the tenant's for an admin, the own ones for a member. */
+        get: operations["get_api_jobs"];
+        put?: never;
+        /** Submits a job. */
+        post: operations["post_api_jobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A job with its attempts. */
+        get: operations["get_api_jobs_by_id"];
+        put?: never;
+        post?: never;
+        /** Removes a job that is over, with its attempts and events. Files and models that it made stay. */
+        delete: operations["delete_api_jobs_by_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a job's end. One that waits is over at once; one that runs leaves a checkpoint first. A job that is over stays as it is. */
+        post: operations["post_api_jobs_by_id_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Queues a failed or cancelled job again. It goes on from its checkpoint. */
+        post: operations["post_api_jobs_by_id_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A job as it goes on: an event stream whose ids count the job's events from 1. It goes on after `Last-Event-ID`, and ends when
+         *     the job is over and everything was told.
+         */
+        get: operations["get_api_jobs_by_id_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The last lines of a job's log. A line of its own tells where another attempt begins. */
+        get: operations["get_api_jobs_by_id_log"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -565,6 +794,18 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Accelerators of one type. */
+        Accelerators: {
+            /** @description The vendor's family, in the words of the cluster: `gpu`, `dcu`, `npu`, `mlu`, `musa`. */
+            family: string;
+            /** @description The model, such as `h100`; absent: any of the family. */
+            model?: string | null;
+            /**
+             * Format: int32
+             * @description How many, at least one.
+             */
+            count: number;
+        };
         /** @description That somebody accepted a licence. */
         Acceptance: {
             /**
@@ -575,6 +816,136 @@ export interface components {
             /** @description Who: a key's name, or the user of the command line. */
             by: string;
         };
+        /** @description An attempt, with why it ended. */
+        AttemptView: components["schemas"]["JobAttempt"] & {
+            reason?: components["schemas"]["JobReason"] | null;
+        };
+        /** @description How many lines. */
+        BatchCounts: {
+            /**
+             * Format: int64
+             * @description In the input.
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description Answered.
+             */
+            completed: number;
+            /**
+             * Format: int64
+             * @description Answered with an error.
+             */
+            failed: number;
+        };
+        /** @description Something wrong with a batch. */
+        BatchError: {
+            /** @description A stable word. */
+            code?: string | null;
+            /** @description What is wrong. */
+            message?: string | null;
+            /** @description The field. */
+            param?: string | null;
+            /**
+             * Format: int64
+             * @description The line of the input, from 1.
+             */
+            line?: number | null;
+        };
+        /** @description What is wrong with a batch. */
+        BatchErrors: {
+            /** @description `list`. */
+            object?: string;
+            /** @description The errors. */
+            data: components["schemas"]["BatchError"][];
+        };
+        /** @description A page of batches. */
+        BatchList: {
+            /** @description `list`. */
+            object: string;
+            /** @description The batches, newest first. */
+            data: components["schemas"]["BatchObject"][];
+            /** @description The id of the first. */
+            first_id?: string | null;
+            /** @description The id of the last: the `after` of the next page. */
+            last_id?: string | null;
+            /** @description Whether there is a next page. */
+            has_more: boolean;
+        };
+        /** @description A batch. */
+        BatchObject: {
+            /** @description Its id. */
+            id: string;
+            /** @description `batch`. */
+            object: string;
+            /** @description The route that its lines ask. */
+            endpoint: string;
+            errors?: components["schemas"]["BatchErrors"] | null;
+            /** @description The file of its lines. */
+            input_file_id: string;
+            /** @description `24h`. */
+            completion_window: string;
+            /** @description How far it is. */
+            status: components["schemas"]["BatchStatus"];
+            /** @description The file of answers, in the order of the input. */
+            output_file_id?: string | null;
+            /** @description The file of errors. */
+            error_file_id?: string | null;
+            /**
+             * Format: int64
+             * @description Seconds since 1970.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description When the first line was asked.
+             */
+            in_progress_at?: number | null;
+            /**
+             * Format: int64
+             * @description When it should be done. It goes on after that.
+             */
+            expires_at?: number | null;
+            /**
+             * Format: int64
+             * @description When all lines were answered.
+             */
+            finalizing_at?: number | null;
+            /**
+             * Format: int64
+             * @description When it was done.
+             */
+            completed_at?: number | null;
+            /**
+             * Format: int64
+             * @description When it failed.
+             */
+            failed_at?: number | null;
+            /**
+             * Format: int64
+             * @description When it was given up for its time.
+             */
+            expired_at?: number | null;
+            /**
+             * Format: int64
+             * @description When somebody asked for its end.
+             */
+            cancelling_at?: number | null;
+            /**
+             * Format: int64
+             * @description When it ended because of that.
+             */
+            cancelled_at?: number | null;
+            /** @description How many lines. */
+            request_counts: components["schemas"]["BatchCounts"];
+            /** @description The caller's notes. */
+            metadata?: Record<string, unknown> | null;
+        };
+        /**
+         * @description How far a batch is.
+         * @enum {string}
+         */
+        BatchStatus: "validating" | "failed" | "in_progress" | "finalizing" | "completed" | "expired" | "cancelling" | "cancelled";
         /** @description A model of the catalogue as the API and `--json` show it. */
         CatalogItem: {
             /** @description The name to pull. */
@@ -627,6 +998,11 @@ export interface components {
             /** @description Whether it is installed. */
             installed: boolean;
         };
+        /**
+         * @description Why an attempt ended without a result; what follows depends on it.
+         * @enum {string}
+         */
+        Cause: "bad_input" | "out_of_memory" | "lost" | "crashed" | "timed_out" | "unavailable" | "cancelled" | "dependency";
         /** @description One answer. */
         ChatChoice: {
             /**
@@ -901,6 +1277,15 @@ export interface components {
             /** @description The secret. */
             key: string;
         };
+        /** @description That a file is gone. */
+        DeletedFile: {
+            /** @description The id that it had. */
+            id: string;
+            /** @description `file`. */
+            object: string;
+            /** @description True. */
+            deleted: boolean;
+        };
         /** @description What is new in a chunk. */
         Delta: {
             role?: components["schemas"]["Role"] | null;
@@ -1006,6 +1391,49 @@ export interface components {
          * @enum {string}
          */
         ExternalState: "checking" | "ok" | "failed";
+        /** @description A page of files. */
+        FileList: {
+            /** @description `list`. */
+            object: string;
+            /** @description The files. */
+            data: components["schemas"]["FileObject"][];
+            /** @description The id of the first. */
+            first_id?: string | null;
+            /** @description The id of the last: the `after` of the next page. */
+            last_id?: string | null;
+            /** @description Whether there is a next page. */
+            has_more: boolean;
+        };
+        /** @description A file. */
+        FileObject: {
+            /** @description Its id. */
+            id: string;
+            /** @description `file`. */
+            object: string;
+            /**
+             * Format: int64
+             * @description Its size.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Seconds since 1970.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description Seconds since 1970, when it goes by itself; absent if it does not.
+             */
+            expires_at?: number | null;
+            /** @description Its name. */
+            filename: string;
+            /** @description What it is for. */
+            purpose: string;
+            /** @description `processed`: a file that is stored can be used. */
+            status: string;
+            /** @description Always null. */
+            status_details?: string | null;
+        };
         /** @description A function's name and arguments. */
         FunctionCall: {
             /** @description The name; in streams only in the first piece. */
@@ -1041,6 +1469,179 @@ export interface components {
              */
             uptime_secs: number;
         };
+        /** @description A job. */
+        Job: {
+            /** @description Its id. */
+            id: string;
+            /** @description The key that asked for it. */
+            key_id?: string | null;
+            /** @description What kind of work it is. */
+            kind: string;
+            /** @description What people call it. */
+            title: string;
+            /** @description How far it is. */
+            state: components["schemas"]["JobState"];
+            /** @description Somebody asked for its end, and its process has not let go yet. */
+            cancelling: boolean;
+            reason?: components["schemas"]["JobReason"] | null;
+            /** @description The kind's parameters. */
+            params: Record<string, unknown>;
+            /** @description What it reads. */
+            inputs: components["schemas"]["JobInput"][];
+            /** @description What an attempt may take. */
+            resources: components["schemas"]["Resources"];
+            /**
+             * Format: int64
+             * @description Higher goes first; 0 is usual.
+             */
+            priority: number;
+            /**
+             * Format: int32
+             * @description The number of the last attempt; 0 before the first.
+             */
+            attempt: number;
+            /** @description How often attempts ended without a result, by cause. */
+            failures: {
+                [key: string]: number;
+            };
+            progress?: components["schemas"]["JobProgress"] | null;
+            /** @description What came out. */
+            result?: Record<string, unknown> | null;
+            /**
+             * Format: int64
+             * @description Not to be started again earlier, in milliseconds since 1970.
+             */
+            not_before?: number | null;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description When the first attempt began to work.
+             */
+            started_at?: number | null;
+            /**
+             * Format: int64
+             * @description When it was over.
+             */
+            ended_at?: number | null;
+        };
+        /** @description One attempt. */
+        JobAttempt: {
+            /**
+             * Format: int32
+             * @description Its number, from 1.
+             */
+            number: number;
+            /** @description Which executor has it: `local`, `slurm`. */
+            executor: string;
+            /** @description What the executor knows it by: process, cluster job, nodes. */
+            place?: Record<string, unknown> | null;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970.
+             */
+            started_at: number;
+            /**
+             * Format: int64
+             * @description When it last gave a sign of life.
+             */
+            seen_at: number;
+            /**
+             * Format: int64
+             * @description When it ended.
+             */
+            ended_at?: number | null;
+            cause?: components["schemas"]["Cause"] | null;
+        };
+        /** @description Something that happened to a job. */
+        JobEvent: {
+            /**
+             * Format: int64
+             * @description Counts the job's events from 1.
+             */
+            seq: number;
+            /**
+             * Format: int32
+             * @description The attempt that it belongs to; 0 before the first.
+             */
+            attempt: number;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970.
+             */
+            at: number;
+            /** @description `state`, `progress`, `metric`, `log` or `preview`. */
+            kind: string;
+            /** @description What happened. */
+            data: Record<string, unknown>;
+        };
+        /** @description Something that a job reads, which is kept as long as the job is. */
+        JobInput: {
+            /** @description An uploaded file. */
+            id: string;
+            /** @enum {string} */
+            type: "file";
+        } | {
+            /** @description A model of the registry. */
+            id: string;
+            /** @enum {string} */
+            type: "model";
+        } | {
+            /** @description Something that another job made. */
+            id: string;
+            /** @enum {string} */
+            type: "artifact";
+        };
+        /** @description A kind of job. */
+        JobKind: {
+            /** @description The word. */
+            name: string;
+            /** @description What it does, in the caller's language. */
+            about: string;
+            /** @description Whether `POST /api/jobs` takes it; other kinds have a route of their own. */
+            open: boolean;
+            /** @description Whether it needs an admin key. */
+            admin: boolean;
+        };
+        /** @description How far the running attempt says it is. */
+        JobProgress: {
+            /**
+             * Format: double
+             * @description Of the whole job, 0 to 1, where it can be told.
+             */
+            fraction?: number | null;
+            /** @description A stable word for what is being done. */
+            stage?: string;
+            /** @description What the stage works on; may be empty. */
+            item?: string;
+            /**
+             * Format: int64
+             * @description Done in this stage.
+             */
+            done?: number;
+            /**
+             * Format: int64
+             * @description All of it, where known.
+             */
+            total?: number | null;
+            /** @description What is counted: `bytes`, `items`, `steps`. */
+            unit?: string;
+        };
+        /** @description Why a job or an attempt ended without a result. */
+        JobReason: {
+            /** @description A stable word. */
+            code: string;
+            /** @description The same, told in the caller's language. */
+            message: string;
+        };
+        /**
+         * @description How far a job is.
+         * @enum {string}
+         */
+        JobState: "blocked" | "queued" | "starting" | "running" | "succeeded" | "failed" | "cancelled";
         /** @description A named JSON schema. */
         JsonSchema: {
             /** @description Its name. */
@@ -1179,6 +1780,20 @@ export interface components {
                  * @description Requests being answered.
                  */
                 active: number;
+            }[];
+        };
+        /** @description A list that is whole. */
+        List_JobKind: {
+            /** @description The entries. */
+            data: {
+                /** @description The word. */
+                name: string;
+                /** @description What it does, in the caller's language. */
+                about: string;
+                /** @description Whether `POST /api/jobs` takes it; other kinds have a route of their own. */
+                open: boolean;
+                /** @description Whether it needs an admin key. */
+                admin: boolean;
             }[];
         };
         /** @description A list that is whole. */
@@ -1666,6 +2281,17 @@ export interface components {
             /** @description The function. */
             function: components["schemas"]["FunctionName"];
         };
+        /** @description What to answer. */
+        NewBatch: {
+            /** @description A file of purpose `batch`: JSON lines with `custom_id`, `method`, `url` and `body`. */
+            input_file_id: string;
+            /** @description The route that the lines ask: `/v1/chat/completions`, `/v1/embeddings` or `/v1/completions`. */
+            endpoint: string;
+            /** @description `24h`. */
+            completion_window: string;
+            /** @description Notes of the caller's: at most 16 texts of at most 512 characters, under names of at most 64. */
+            metadata?: Record<string, unknown> | null;
+        };
         /** @description What is needed to begin one. */
         NewConversation: {
             /** @description Its title. */
@@ -1701,6 +2327,40 @@ export interface components {
             api_key?: string | null;
             /** @description The models to offer: `name`, or `alias=name`; all that it lists if absent. */
             models?: string[];
+        };
+        /** @description The form of an upload. */
+        NewFileForm: {
+            /**
+             * Format: binary
+             * @description The file.
+             */
+            file: string;
+            /** @description What it is for: `batch`, `user_data`, `fine-tune`, `evals`, `vision` or `assistants`. */
+            purpose: string;
+            /** @description `created_at`, with `expires_after[seconds]`: the file goes by itself. */
+            "expires_after[anchor]"?: string | null;
+            /**
+             * Format: int32
+             * @description How long after its upload it goes: 3600 (an hour) to 2592000 (30 days).
+             */
+            "expires_after[seconds]"?: number | null;
+        };
+        /** @description What to do. */
+        NewJob: {
+            /** @description What kind of work it is: `GET /api/job-kinds` lists them. */
+            kind: string;
+            /** @description The kind's parameters. */
+            params?: Record<string, unknown>;
+            resources?: components["schemas"]["Resources"] | null;
+            /**
+             * Format: int64
+             * @description Higher goes first: -100 to 100, above 0 with an admin key.
+             */
+            priority?: number;
+            /** @description Jobs that have to succeed first. */
+            needs?: string[];
+            /** @description What people call it; chosen where absent. */
+            title?: string | null;
         };
         /** @description What is needed to make a key. */
         NewKey: {
@@ -1768,6 +2428,70 @@ export interface components {
                  * @description Milliseconds since 1970, of the last message or change.
                  */
                 updated_at: number;
+            }[];
+            /** @description What to pass as `after` for the next page; absent on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Paged_Job: {
+            /** @description The entries. */
+            data: {
+                /** @description Its id. */
+                id: string;
+                /** @description The key that asked for it. */
+                key_id?: string | null;
+                /** @description What kind of work it is. */
+                kind: string;
+                /** @description What people call it. */
+                title: string;
+                /** @description How far it is. */
+                state: components["schemas"]["JobState"];
+                /** @description Somebody asked for its end, and its process has not let go yet. */
+                cancelling: boolean;
+                reason?: components["schemas"]["JobReason"] | null;
+                /** @description The kind's parameters. */
+                params: Record<string, unknown>;
+                /** @description What it reads. */
+                inputs: components["schemas"]["JobInput"][];
+                /** @description What an attempt may take. */
+                resources: components["schemas"]["Resources"];
+                /**
+                 * Format: int64
+                 * @description Higher goes first; 0 is usual.
+                 */
+                priority: number;
+                /**
+                 * Format: int32
+                 * @description The number of the last attempt; 0 before the first.
+                 */
+                attempt: number;
+                /** @description How often attempts ended without a result, by cause. */
+                failures: {
+                    [key: string]: number;
+                };
+                progress?: components["schemas"]["JobProgress"] | null;
+                /** @description What came out. */
+                result?: Record<string, unknown> | null;
+                /**
+                 * Format: int64
+                 * @description Not to be started again earlier, in milliseconds since 1970.
+                 */
+                not_before?: number | null;
+                /**
+                 * Format: int64
+                 * @description Milliseconds since 1970.
+                 */
+                created_at: number;
+                /**
+                 * Format: int64
+                 * @description When the first attempt began to work.
+                 */
+                started_at?: number | null;
+                /**
+                 * Format: int64
+                 * @description When it was over.
+                 */
+                ended_at?: number | null;
             }[];
             /** @description What to pass as `after` for the next page; absent on the last. */
             next?: string | null;
@@ -1964,6 +2688,38 @@ export interface components {
             data: components["schemas"]["Replica"][];
             /** @description The planner's figures. */
             memory: components["schemas"]["MemoryPlan"];
+        };
+        /** @description What an attempt may take. */
+        Resources: {
+            /**
+             * Format: int32
+             * @description Processor cores; 0: one.
+             * @default 0
+             */
+            cores: number;
+            /**
+             * Format: int64
+             * @description Memory in bytes; 0: as the kind thinks.
+             * @default 0
+             */
+            memory_bytes: number;
+            /**
+             * @description Accelerators.
+             * @default []
+             */
+            accelerators: components["schemas"]["Accelerators"][];
+            /**
+             * Format: int64
+             * @description The longest time of one attempt in seconds; absent: no limit.
+             * @default null
+             */
+            time_limit_secs: number | null;
+            /**
+             * Format: int64
+             * @description Room in the job's folder, in bytes; 0: as the kind thinks.
+             * @default 0
+             */
+            scratch_bytes: number;
         };
         /** @description The answer's form. */
         ResponseFormat: {
@@ -2477,6 +3233,15 @@ export interface components {
             /** @description Its messages, in the order in which they were made. */
             messages: components["schemas"]["ConversationMessage"][];
         };
+        /** @description A job with its attempts. */
+        WholeJob: {
+            /** @description The job. */
+            job: components["schemas"]["Job"];
+            /** @description Its attempts, oldest first. */
+            attempts: components["schemas"]["AttemptView"][];
+            /** @description The jobs that have to succeed first. */
+            needs: string[];
+        };
     };
     responses: never;
     parameters: never;
@@ -2775,6 +3540,304 @@ export interface operations {
             };
         };
     };
+    get_v1_files: {
+        parameters: {
+            query?: {
+                /** @description Only files for this. */
+                purpose?: string;
+                /** @description Files on a page; there may be fewer, at most 200. */
+                limit?: number;
+                /** @description The `last_id` of the page before. */
+                after?: string;
+                /** @description `desc` (newest first) or `asc`. */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The files */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileList"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_v1_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["NewFileForm"];
+            };
+        };
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileObject"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_v1_files_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileObject"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_v1_files_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedFile"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_v1_files_by_id_content: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bytes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_v1_batches: {
+        parameters: {
+            query?: {
+                /** @description Batches on a page, at most 100; 20 if absent. */
+                limit?: number;
+                /** @description The `last_id` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The batches */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchList"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_v1_batches: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBatch"];
+            };
+        };
+        responses: {
+            /** @description The batch */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchObject"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_v1_batches_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The batch's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The batch */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchObject"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_v1_batches_by_id_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The batch's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The batch */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchObject"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     post_v1_messages: {
         parameters: {
             query?: never;
@@ -2837,6 +3900,305 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MessagesError"];
+                };
+            };
+        };
+    };
+    get_api_job_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The kinds */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_JobKind"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_jobs: {
+        parameters: {
+            query?: {
+                /** @description Only jobs in one of these states, separated by commas. */
+                state?: string;
+                /** @description Only jobs of this kind. */
+                kind?: string;
+                /** @description Jobs on a page, at most 200; 50 if absent. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The jobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Paged_Job"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_jobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewJob"];
+            };
+        };
+        responses: {
+            /** @description The job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_jobs_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeJob"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_api_jobs_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_jobs_by_id_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_jobs_by_id_retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_jobs_by_id_events: {
+        parameters: {
+            query?: {
+                /** @description Only events after this number; the header `Last-Event-ID` goes before it. */
+                after?: number;
+            };
+            header?: {
+                /** @description The last event that was seen */
+                "Last-Event-ID"?: number | null;
+            };
+            path: {
+                /** @description The job's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Event stream; an event's name is its kind, its data the event */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["JobEvent"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_jobs_by_id_log: {
+        parameters: {
+            query?: {
+                /** @description The last so many lines, at most 10000; 1000 if absent. */
+                lines?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The job's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lines */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };

@@ -16,6 +16,7 @@ export type Manifest = Shapes['Manifest'];
 export type ManifestPage = Shapes['Page'];
 export type Verification = Shapes['Verification'];
 export type PullPreview = Shapes['PullPreview'];
+export type Job = Shapes['Job'];
 export type Pull = Shapes['Pull'];
 export type Replica = Shapes['Replica'];
 export type Replicas = Shapes['Replicas'];

@@ -6,6 +6,7 @@ export type Route =
   | { page: 'chat'; id: string | null }
   | { page: 'models'; tab: 'catalog' | 'installed' }
   | { page: 'replicas' }
+  | { page: 'jobs' }
   | { page: 'keys' }
   | { page: 'usage' }
   | { page: 'missing'; path: string };
@@ -16,7 +17,7 @@ export function parseRoute(hash: string): Route {
   if (more.length === 0) {
     if (page === 'chat') return { page, id: rest ? decode(rest) : null };
     if (page === 'models' && (!rest || rest === 'installed')) return { page, tab: rest ? 'installed' : 'catalog' };
-    if ((page === 'replicas' || page === 'keys' || page === 'usage') && !rest) return { page };
+    if ((page === 'replicas' || page === 'jobs' || page === 'keys' || page === 'usage') && !rest) return { page };
   }
   return { page: 'missing', path };
 }

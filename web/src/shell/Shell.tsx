@@ -7,6 +7,7 @@ import { KeysPage } from '../keys/KeysPage';
 import { type Route, route } from '../lib/router';
 import { useStore } from '../lib/store';
 import { ModelsPage } from '../models/ModelsPage';
+import { JobsPage } from '../jobs/JobsPage';
 import { ReplicasPage } from '../replicas/ReplicasPage';
 import { IconButton } from '../ui/Button';
 import { Empty } from '../ui/parts';
@@ -109,6 +110,8 @@ function CurrentPage({ route: here }: { route: Route }) {
       return <ChatPage id={here.id} />;
     case 'models':
       return <ModelsPage tab={here.tab} />;
+    case 'jobs':
+      return <JobsPage />;
     case 'replicas':
       return <ReplicasPage />;
     case 'keys':

@@ -21,6 +21,7 @@ interface Props {
 const PLACES: { page: Exclude<Route['page'], 'missing' | 'chat'>; icon: IconName; admin?: boolean }[] = [
   { page: 'models', icon: 'models' },
   { page: 'replicas', icon: 'replicas' },
+  { page: 'jobs', icon: 'jobs' },
   { page: 'keys', icon: 'keys', admin: true },
   { page: 'usage', icon: 'usage' },
 ];

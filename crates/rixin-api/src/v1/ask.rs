@@ -37,7 +37,9 @@ pub(crate) struct Upstream {
 impl Ask<'_> {
     /// Gets a lease. The body may depend on it, so sending is a second step.
     pub async fn acquire(&self) -> Result<Acquired, ApiError> {
-        self.check_rate()?;
+        if self.caller.job.is_none() {
+            self.check_rate()?;
+        }
         let limit = self.state.settings.request_timeout;
         let asked = self.headers.get(headers::DEADLINE_MS).and_then(|value| value.to_str().ok());
         let asked = asked.and_then(|text| text.parse().ok()).map(Duration::from_millis);
@@ -46,8 +48,17 @@ impl Ask<'_> {
         let lease = tokio::time::timeout_at(deadline, self.state.control.acquire(&request))
             .await
             .map_err(|_| ApiError(deadline_passed()))??;
-        let meter = Meter::new(self.state, self.caller.scope, lease.model(), self.info.arrived);
+        let meter = Meter::new(self.state, self.caller, self.info, self.kind(), lease.model());
         Ok(Acquired { lease, meter, deadline })
+    }
+
+    /// What the ledger calls it.
+    fn kind(&self) -> &'static str {
+        match self.path {
+            "/v1/embeddings" => "embedding",
+            "/v1/completions" => "completion",
+            _ => "chat",
+        }
     }
 
     fn check_rate(&self) -> Result<(), ApiError> {

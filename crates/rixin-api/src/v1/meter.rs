@@ -2,15 +2,17 @@
 
 use std::time::Instant;
 
+use rixin_base::RequestId;
 use rixin_protocol::usage::Usage;
-use rixin_store::{TenantScope, UsageRecord};
+use rixin_store::{LedgerEntry, now_ms};
 
-use crate::AppState;
+use crate::{AppState, auth::Caller, request::Info};
 
 /// The count of a request; it is recorded when dropped.
 pub(crate) struct Meter {
     state: AppState,
-    scope: TenantScope,
+    /// `None` for the process of a job: the transaction that keeps an answer meters it too.
+    entry: Option<LedgerEntry>,
     model: String,
     arrived: Instant,
     first: Option<Instant>,
@@ -21,13 +23,26 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub fn new(state: &AppState, scope: TenantScope, model: &str, arrived: Instant) -> Self {
+    pub fn new(state: &AppState, caller: &Caller, info: &Info, kind: &str, model: &str) -> Self {
         state.metrics.in_progress(1.0);
+        let entry = caller.job.is_none().then(|| LedgerEntry {
+            // Two requests that a client has named alike are still two.
+            id: if info.own_id { info.id.to_string() } else { RequestId::new().to_string() },
+            tenant: caller.scope.tenant(),
+            key: Some(caller.key_id),
+            job: None,
+            at: 0,
+            kind: kind.to_owned(),
+            model: model.to_owned(),
+            prompt_tokens: 0,
+            completion_tokens: 0,
+            price_percent: 100,
+        });
         Self {
             state: state.clone(),
-            scope,
+            entry,
             model: model.to_owned(),
-            arrived,
+            arrived: info.arrived,
             first: None,
             pieces: 0,
             usage: None,
@@ -87,13 +102,11 @@ impl Drop for Meter {
         if self.outcome == "failed" && usage.total_tokens == 0 {
             return;
         }
-        self.state.store.record(
-            &self.scope,
-            UsageRecord {
-                model: std::mem::take(&mut self.model),
-                prompt_tokens: usage.prompt_tokens.into(),
-                completion_tokens: usage.completion_tokens.into(),
-            },
-        );
+        if let Some(mut entry) = self.entry.take() {
+            entry.at = now_ms();
+            entry.prompt_tokens = usage.prompt_tokens.into();
+            entry.completion_tokens = usage.completion_tokens.into();
+            self.state.store.record(entry);
+        }
     }
 }

@@ -33,6 +33,24 @@ const MATRIX: &[(&str, &str, Access)] = &[
     ("GET", "/v1/responses/{id}", Member),
     ("DELETE", "/v1/responses/{id}", Member),
     ("GET", "/v1/responses/{id}/input_items", Member),
+    ("GET", "/v1/files", Member),
+    ("POST", "/v1/files", Member),
+    ("GET", "/v1/files/{id}", Member),
+    ("DELETE", "/v1/files/{id}", Member),
+    ("GET", "/v1/files/{id}/content", Member),
+    ("GET", "/v1/batches", Member),
+    ("POST", "/v1/batches", Member),
+    ("GET", "/v1/batches/{id}", Member),
+    ("POST", "/v1/batches/{id}/cancel", Member),
+    ("GET", "/api/job-kinds", Member),
+    ("GET", "/api/jobs", Member),
+    ("POST", "/api/jobs", Member),
+    ("GET", "/api/jobs/{id}", Member),
+    ("DELETE", "/api/jobs/{id}", Member),
+    ("POST", "/api/jobs/{id}/cancel", Member),
+    ("POST", "/api/jobs/{id}/retry", Member),
+    ("GET", "/api/jobs/{id}/events", Member),
+    ("GET", "/api/jobs/{id}/log", Member),
     ("POST", "/v1/messages", Member),
     ("POST", "/v1/messages/count_tokens", Member),
     ("GET", "/api/me", Member),
@@ -106,6 +124,9 @@ fn with_ids(path: &str) -> String {
         _ if path.starts_with("/api/replicas") => rixin_base::ReplicaId::new().to_string(),
         _ if path.starts_with("/api/externals") => rixin_base::ExternalId::new().to_string(),
         _ if path.starts_with("/api/conversations") => rixin_base::ConversationId::new().to_string(),
+        _ if path.starts_with("/api/jobs") => rixin_base::JobId::new().to_string(),
+        _ if path.starts_with("/v1/files") => rixin_base::FileId::new().to_string(),
+        _ if path.starts_with("/v1/batches") => rixin_base::BatchId::new().to_string(),
         _ => "none".to_owned(),
     };
     path.replace("{id}", &id)
@@ -226,4 +247,70 @@ async fn another_tenants_and_another_keys_ids_name_nothing() {
     assert_eq!(usage["data"], json!([]));
     let kept = suite.get(&format!("/api/conversations/{conversation}"));
     assert_eq!(crate::suite::json_of(kept).await.1["conversation"]["title"], "ours");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_tenants_and_another_keys_jobs_files_and_batches_name_nothing() {
+    let suite = Suite::start(&[]).await;
+    let owner = suite.key("owner", Role::Member).await;
+    let file = crate::files::uploaded(&suite, &owner, b"{}\n").await;
+    let new = json!({"input_file_id": file, "endpoint": "/v1/embeddings", "completion_window": "24h"});
+    let make = suite.with_key(Method::POST, "/v1/batches", &owner).json(&new);
+    let (status, batch) = crate::suite::json_of(make).await;
+    assert_eq!(status, 200, "{batch}");
+    let batch = batch["id"].as_str().expect("an id").to_owned();
+    let (_, jobs) = crate::suite::json_of(suite.with_key(Method::GET, "/api/jobs", &owner)).await;
+    let job = jobs["data"][0]["id"].as_str().expect("the batch's job").to_owned();
+
+    suite.store.operator().create_tenant("other").await.expect("tenant");
+    let theirs = suite.store.operator().scope("other").await.expect("scope");
+    let stranger = suite.store.create_key(&theirs, "theirs", Role::Admin).await.expect("key").secret;
+    let colleague = suite.key("colleague", Role::Member).await;
+    let none = |kind: &str| match kind {
+        "job" => rixin_base::JobId::new().to_string(),
+        "file" => rixin_base::FileId::new().to_string(),
+        _ => rixin_base::BatchId::new().to_string(),
+    };
+    for caller in [&stranger, &colleague] {
+        for (method, path, kind, id) in [
+            (Method::GET, "/api/jobs/{id}", "job", &job),
+            (Method::GET, "/api/jobs/{id}/events", "job", &job),
+            (Method::GET, "/api/jobs/{id}/log", "job", &job),
+            (Method::POST, "/api/jobs/{id}/cancel", "job", &job),
+            (Method::POST, "/api/jobs/{id}/retry", "job", &job),
+            (Method::DELETE, "/api/jobs/{id}", "job", &job),
+            (Method::GET, "/v1/files/{id}", "file", &file),
+            (Method::GET, "/v1/files/{id}/content", "file", &file),
+            (Method::DELETE, "/v1/files/{id}", "file", &file),
+            (Method::GET, "/v1/files?after={id}", "file", &file),
+            (Method::GET, "/v1/batches/{id}", "batch", &batch),
+            (Method::POST, "/v1/batches/{id}/cancel", "batch", &batch),
+            (Method::GET, "/v1/batches?after={id}", "batch", &batch),
+        ] {
+            let answer = |id: String| {
+                let request = suite.with_key(method.clone(), &path.replace("{id}", &id), caller);
+                async move {
+                    let (status, body) = crate::suite::json_of(request).await;
+                    (status, body.to_string().replace(&id, "ID"))
+                }
+            };
+            let real = answer(id.clone()).await;
+            assert_eq!(real.0, 404, "{method} {path}: {}", real.1);
+            assert_eq!(real, answer(none(kind)).await, "{method} {path} tells that it exists");
+        }
+        let new = json!({"input_file_id": file, "endpoint": "/v1/embeddings", "completion_window": "24h"});
+        let steal = suite.with_key(Method::POST, "/v1/batches", caller).json(&new);
+        assert_eq!(outcome(steal).await, (404, "not_found".into()));
+        for list in ["/api/jobs", "/v1/files", "/v1/batches"] {
+            let (_, list) = crate::suite::json_of(suite.with_key(Method::GET, list, caller)).await;
+            assert_eq!(list["data"], json!([]));
+        }
+    }
+    let wait = json!({"kind": "import", "params": {"target": "x"}, "needs": [job]});
+    let request = suite.with_key(Method::POST, "/api/jobs", &stranger).json(&wait);
+    assert_eq!(outcome(request).await, (404, "not_found".into()));
+    let (_, all) = crate::suite::json_of(suite.get("/api/jobs")).await;
+    assert_eq!(all["data"][0]["id"], job.as_str(), "an administrator sees the tenant's jobs");
+    let (_, kept) = crate::suite::json_of(suite.with_key(Method::GET, "/v1/files", &owner)).await;
+    assert_eq!(kept["data"][0]["id"], file.as_str());
 }

@@ -1,9 +1,13 @@
 //! The gateway as its clients see it: a real one on a real port, in front of a real HTTP server that speaks OpenAI's protocol.
 
+mod attempt;
 mod auth;
+mod batches;
 mod console;
 mod document;
 mod engine;
+mod files;
+mod jobs;
 mod limits;
 mod messages;
 mod native;

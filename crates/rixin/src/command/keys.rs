@@ -50,7 +50,7 @@ pub enum RoleFlag {
 impl Keys {
     /// Runs it.
     pub async fn run(self, context: Context) -> Done {
-        let store = Store::open(&context.settings().data_dir).await?;
+        let store = Store::open_settings(context.settings()).await?;
         let done = match self {
             Keys::Create { name, role } => create(&context, &store, &name, role).await,
             Keys::List { all } => list(&context, &store, all).await,

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod config;
 pub mod doctor;
 pub mod help;
+pub mod job;
 pub mod keys;
 pub mod models;
 pub mod openapi;

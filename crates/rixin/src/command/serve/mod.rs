@@ -17,7 +17,7 @@ use clap::Args;
 use rixin_base::{Cancel, Fault};
 use rixin_control::Control;
 use rixin_models::{Puller, Registry};
-use rixin_store::Store;
+use rixin_store::{Blobs, Store};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -74,7 +74,8 @@ impl Serve {
         lock.tell(address);
 
         let settings = Arc::new(settings);
-        let store = Store::open(&settings.data_dir).await?;
+        let store = Store::open_settings(&settings).await?;
+        let blobs = Blobs::open_settings(&settings).await?;
         let registry = Registry::open(&settings.data_dir).await?;
         let control = Control::start(Arc::clone(&settings), registry.clone(), store.clone()).await?;
         let first = store.first_key().await?;
@@ -84,6 +85,7 @@ impl Serve {
         let state = rixin_api::AppState::new(rixin_api::Parts {
             settings: Arc::clone(&settings),
             store: store.clone(),
+            blobs,
             registry: registry.clone(),
             puller: Puller::new(Arc::clone(&settings), registry)?,
             control: Arc::clone(&control),

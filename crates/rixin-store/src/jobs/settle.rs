@@ -1,0 +1,145 @@
+//! The end of an attempt or a job, and what follows for those that wait for it.
+
+use std::collections::BTreeMap;
+
+use rixin_base::{Code, Fault, JobId};
+use serde_json::{Value, json};
+
+use super::{Cause, JobState, Next, events};
+use crate::{
+    Error,
+    db::{Tx, sql},
+    now_ms,
+};
+
+/// What is known of a job whose attempt ends.
+pub(super) struct Held {
+    pub failures: BTreeMap<Cause, u32>,
+    pub cancel: bool,
+}
+
+/// Locks a job's row if `number` is its latest attempt and is in one of `states` (as SQL words); `None`: it was given up.
+pub(super) async fn hold(
+    tx: &mut Tx,
+    job: JobId,
+    number: u32,
+    starting_too: bool,
+) -> Result<Option<Held>, Error> {
+    let text = if starting_too {
+        "SELECT failures, cancel FROM jobs WHERE id = $1 AND attempt = $2 AND state IN ('starting', 'running')"
+    } else {
+        "SELECT failures, cancel FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running'"
+    };
+    let row = tx.fetch_optional(sql(text).bind(job.to_string()).bind(number).locking()).await?;
+    let Some(row) = row else { return Ok(None) };
+    let failures: String = tx.read(row.at(0))?;
+    let cancel: i64 = tx.read(row.at(1))?;
+    Ok(Some(Held { failures: serde_json::from_str(&failures).unwrap_or_default(), cancel: cancel != 0 }))
+}
+
+/// Closes an attempt's row.
+pub(super) async fn close(
+    tx: &mut Tx,
+    job: JobId,
+    number: u32,
+    cause: Option<(Cause, &Fault)>,
+) -> Result<(), Error> {
+    tx.execute(
+        sql("UPDATE attempts SET ended_at = $3, cause = $4, reason = $5, token_hash = NULL WHERE job_id = $1 AND number = $2")
+            .bind(job.to_string())
+            .bind(number)
+            .bind(now_ms())
+            .bind(cause.map(|(cause, _)| cause.as_str()))
+            .bind(cause.map(|(_, fault)| fault.to_line())),
+    )
+    .await
+    .map(drop)
+}
+
+/// Ends an attempt without a result. Where somebody asked for the job's end, that is what follows.
+pub(super) async fn fail(
+    tx: &mut Tx,
+    job: JobId,
+    number: u32,
+    mut held: Held,
+    (cause, fault): (Cause, &Fault),
+    next: Next,
+) -> Result<JobState, Error> {
+    close(tx, job, number, Some((cause, fault))).await?;
+    let next = if held.cancel { Next::Cancel } else { next };
+    *held.failures.entry(cause).or_default() += 1;
+    let failures = serde_json::to_string(&held.failures).unwrap_or_default();
+    let (state, not_before, ended, resources) = match next {
+        Next::Queue { not_before, resources } => (JobState::Queued, not_before, None, resources),
+        Next::Fail => (JobState::Failed, 0, Some(now_ms()), None),
+        Next::Cancel => (JobState::Cancelled, 0, Some(now_ms()), None),
+    };
+    tx.execute(
+        sql("UPDATE jobs SET state = $2, reason = $3, failures = $4, not_before = $5, ended_at = $6, \
+             resources = COALESCE($7, resources) WHERE id = $1")
+        .bind(job.to_string())
+        .bind(state.as_str())
+        .bind((state != JobState::Cancelled).then(|| fault.to_line()))
+        .bind(failures)
+        .bind(not_before)
+        .bind(ended)
+        .bind(resources.map(|resources| serde_json::to_string(&resources).unwrap_or_default())),
+    )
+    .await?;
+    let told =
+        json!({ "attempt": number, "cause": cause, "reason": fault.message, "code": fault.code.as_str() });
+    events::state(tx, job, state, told).await?;
+    if state.is_over() {
+        dependents(tx, job, false).await?;
+    }
+    Ok(state)
+}
+
+/// Queues what waited for a job that has succeeded, if it waits for nothing else; or fails it and what waits for it in turn.
+pub(super) async fn dependents(tx: &mut Tx, job: JobId, succeeded: bool) -> Result<(), Error> {
+    let mut over = vec![job.to_string()];
+    while let Some(id) = over.pop() {
+        let rows = tx
+            .fetch_all(
+                sql("SELECT j.id FROM jobs j JOIN job_needs n ON n.job_id = j.id WHERE n.needs_id = $1 AND j.state = 'blocked' ORDER BY j.id")
+                    .bind(&id),
+            )
+            .await?;
+        for row in rows {
+            let waiting: String = tx.read(row.at(0))?;
+            let Ok(waiting_id) = waiting.parse::<JobId>() else { continue };
+            if succeeded {
+                let queued = tx
+                    .execute(
+                        sql("UPDATE jobs SET state = 'queued' WHERE id = $1 AND state = 'blocked' AND NOT EXISTS \
+                             (SELECT 1 FROM job_needs n JOIN jobs j ON j.id = n.needs_id WHERE n.job_id = $1 AND j.state <> 'succeeded')")
+                            .bind(&waiting),
+                    )
+                    .await?;
+                if queued > 0 {
+                    events::state(tx, waiting_id, JobState::Queued, Value::Null).await?;
+                }
+                continue;
+            }
+            let fault = Fault::new(
+                Code::Conflict,
+                format!("the job {id} that it needs did not succeed: try that one again, then this one"),
+                format!("所依赖的任务 {id} 未成功：请先重试该任务，再重试此任务"),
+            );
+            let failed = tx
+                .execute(
+                    sql("UPDATE jobs SET state = 'failed', reason = $2, ended_at = $3 WHERE id = $1 AND state = 'blocked'")
+                        .bind(&waiting)
+                        .bind(fault.to_line())
+                        .bind(now_ms()),
+                )
+                .await?;
+            if failed > 0 {
+                let told = json!({ "cause": Cause::Dependency, "reason": fault.message, "code": fault.code.as_str() });
+                events::state(tx, waiting_id, JobState::Failed, told).await?;
+                over.push(waiting);
+            }
+        }
+    }
+    Ok(())
+}
