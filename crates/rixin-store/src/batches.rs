@@ -8,7 +8,7 @@ use crate::{
     db::{Row, sql},
     now_ms,
     page::{Cursor, MAX_LIMIT},
-    row::{count, json, parsed, parsed_opt},
+    row::{columns, count, json, parsed, parsed_opt},
 };
 
 /// A batch; its state is its job's.
@@ -172,7 +172,10 @@ impl AttemptScope {
     pub async fn batch(&self) -> Result<StoredBatch, Error> {
         let db = self.store().db();
         let row = db
-            .fetch_optional(sql("SELECT * FROM batches WHERE job_id = $1").bind(self.job().to_string()))
+            .fetch_optional(
+                sql(concat!("SELECT ", columns!(batches), " FROM batches WHERE job_id = $1"))
+                    .bind(self.job().to_string()),
+            )
             .await?
             .ok_or_else(|| Error::not_found("batch of the job", "该任务的批处理", self.job()))?;
         batch_of(&row).map_err(|error| db.failed(error))

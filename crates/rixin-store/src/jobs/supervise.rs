@@ -9,7 +9,7 @@ use crate::{
     Error, Store,
     db::{Db, sql},
     now_ms,
-    row::parsed,
+    row::{columns, parsed},
 };
 
 /// Jobs that are looked at for one claim.
@@ -131,7 +131,7 @@ impl Supervisor {
     ) -> Result<Option<Claimed>, Error> {
         let db = self.store.db();
         let waiting = |now: i64| {
-            sql("SELECT * FROM jobs WHERE state = 'queued' AND not_before <= $1 ORDER BY priority DESC, created_at, id LIMIT $2")
+            sql(concat!("SELECT ", columns!(jobs), " FROM jobs WHERE state = 'queued' AND not_before <= $1 ORDER BY priority DESC, created_at, id LIMIT $2"))
                 .bind(now)
                 .bind(LOOKED_AT)
         };
@@ -284,7 +284,11 @@ impl Supervisor {
     /// The database failed.
     pub async fn find(&self, job: JobId) -> Result<Option<Job>, Error> {
         let db = self.store.db();
-        let row = db.fetch_optional(sql("SELECT * FROM jobs WHERE id = $1").bind(job.to_string())).await?;
+        let row = db
+            .fetch_optional(
+                sql(concat!("SELECT ", columns!(jobs), " FROM jobs WHERE id = $1")).bind(job.to_string()),
+            )
+            .await?;
         row.map(|row| job_of(&row)).transpose().map_err(|error| db.failed(error))
     }
 
