@@ -140,9 +140,9 @@ pub enum Error {
         /// What is wrong, in Chinese.
         zh: &'static str,
     },
-    /// The last key that can administer can't be revoked.
-    #[error("{prefix}... is the last admin key: create another one before revoking it")]
-    LastAdmin {
+    /// The last key of an owner can't be revoked.
+    #[error("{prefix}... is the last owner key: create another one before revoking it")]
+    LastOwner {
         /// The key's prefix.
         prefix: String,
     },
@@ -184,7 +184,7 @@ impl Explain for Error {
                 Code::Internal
             }
             Error::NotFound { .. } => Code::NotFound,
-            Error::Exists { .. } | Error::InUse { .. } | Error::LastAdmin { .. } => Code::Conflict,
+            Error::Exists { .. } | Error::InUse { .. } | Error::LastOwner { .. } => Code::Conflict,
             Error::Invalid { .. } => Code::InvalidValue,
         }
     }
@@ -231,7 +231,7 @@ impl Explain for Error {
                 format!("{what_zh} {id} 正被未结束的任务使用：请先取消该任务，或等待其结束")
             }
             Error::Invalid { param, zh, .. } => format!("'{param}' 有误：{zh}"),
-            Error::LastAdmin { prefix } => format!("{prefix}… 是最后一个管理员密钥：请先新建一个再吊销它"),
+            Error::LastOwner { prefix } => format!("{prefix}… 是最后一个所有者密钥：请先新建一个再吊销它"),
             Error::Database { path, why } => format!("数据库 {} 出错：{why}", path.display()),
         };
         Message::new(self.to_string(), zh)
