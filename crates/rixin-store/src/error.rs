@@ -150,9 +150,9 @@ pub enum Error {
         /// What is wrong, in Chinese.
         zh: &'static str,
     },
-    /// The last key that can administer can't be revoked.
-    #[error("{prefix}... is the last admin key: create another one before revoking it")]
-    LastAdmin {
+    /// The last key of an owner can't be revoked.
+    #[error("{prefix}... is the last owner key: create another one before revoking it")]
+    LastOwner {
         /// The key's prefix.
         prefix: String,
     },
@@ -194,7 +194,7 @@ impl Explain for Error {
                 Code::Internal
             }
             Error::NotFound { .. } => Code::NotFound,
-            Error::Exists { .. } | Error::InUse { .. } | Error::JobState { .. } | Error::LastAdmin { .. } => {
+            Error::Exists { .. } | Error::InUse { .. } | Error::JobState { .. } | Error::LastOwner { .. } => {
                 Code::Conflict
             }
             Error::Invalid { .. } => Code::InvalidValue,
@@ -244,7 +244,7 @@ impl Explain for Error {
             }
             Error::JobState { id, zh, .. } => format!("任务 {id} {zh}"),
             Error::Invalid { param, zh, .. } => format!("'{param}' 有误：{zh}"),
-            Error::LastAdmin { prefix } => format!("{prefix}… 是最后一个管理员密钥：请先新建一个再吊销它"),
+            Error::LastOwner { prefix } => format!("{prefix}… 是最后一个所有者密钥：请先新建一个再吊销它"),
             Error::Database { path, why } => format!("数据库 {} 出错：{why}", path.display()),
         };
         Message::new(self.to_string(), zh)
