@@ -24,6 +24,7 @@ const PLACES: { page: Exclude<Route['page'], 'missing' | 'chat'>; icon: IconName
   { page: 'jobs', icon: 'jobs' },
   { page: 'keys', icon: 'keys', admin: true },
   { page: 'usage', icon: 'usage' },
+  { page: 'audit', icon: 'shield', admin: true },
 ];
 
 export function Sidebar({ open, hidden, narrow, onClose }: Props) {

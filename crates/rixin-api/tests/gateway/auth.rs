@@ -82,6 +82,9 @@ const MATRIX: &[(&str, &str, Access)] = &[
     ("GET", "/api/conversations/{id}/export", Member),
     ("POST", "/api/conversations/{id}/messages", Member),
     ("GET", "/api/usage", Member),
+    ("GET", "/api/audit", Admin),
+    ("GET", "/api/audit/export", Admin),
+    ("GET", "/api/audit/verify", Admin),
 ];
 
 fn documented() -> Vec<(String, String)> {
