@@ -99,6 +99,8 @@ pub enum Command {
     /// Look at long work, cancel it, try it again
     #[command(subcommand, arg_required_else_help = true)]
     Job(command::job::Job),
+    /// Check a file: who signed it, what it was made from, and whether it was changed since
+    Verify(command::verify::Verify),
     /// Look at this machine: what is there, what is missing, and the command that mends it
     Doctor(command::doctor::Doctor),
     /// Show the settings and where each came from

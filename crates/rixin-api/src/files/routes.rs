@@ -13,15 +13,13 @@ use rixin_store::{FileQuery, NewFile, Sha256, now_ms};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    form::Form,
-    shape::{DeletedFile, FileList, FileObject, NewFileForm},
-};
+use super::shape::{DeletedFile, FileList, FileObject, NewFileForm};
 use crate::{
     AppState,
     auth::by,
     error::{ApiError, ApiResult, no_such},
     extract::Query,
+    form::Form,
 };
 
 /// What a caller may upload a file for.

@@ -82,6 +82,7 @@ const MATRIX: &[(&str, &str, Access)] = &[
     ("GET", "/api/conversations/{id}/export", By(Right::Ask)),
     ("POST", "/api/conversations/{id}/messages", By(Right::Ask)),
     ("GET", "/api/usage", By(Right::OwnUsage)),
+    ("POST", "/api/verify", Open),
     ("GET", "/api/audit", By(Right::Audit)),
     ("GET", "/api/audit/export", By(Right::Audit)),
     ("GET", "/api/audit/verify", By(Right::Audit)),

@@ -13,4 +13,5 @@ pub mod openapi;
 pub mod reference;
 pub mod replica;
 pub mod serve;
+pub mod verify;
 pub mod version;
