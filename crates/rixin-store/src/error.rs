@@ -130,6 +130,14 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// Its state forbids this.
+    #[error("{en}")]
+    WrongState {
+        /// The thing, its state and the mend, in English.
+        en: String,
+        /// The same in Chinese.
+        zh: String,
+    },
     /// A value that the store does not take.
     #[error("'{param}' is wrong: {en}")]
     Invalid {
@@ -184,7 +192,10 @@ impl Explain for Error {
                 Code::Internal
             }
             Error::NotFound { .. } => Code::NotFound,
-            Error::Exists { .. } | Error::InUse { .. } | Error::LastAdmin { .. } => Code::Conflict,
+            Error::Exists { .. }
+            | Error::InUse { .. }
+            | Error::LastAdmin { .. }
+            | Error::WrongState { .. } => Code::Conflict,
             Error::Invalid { .. } => Code::InvalidValue,
         }
     }
@@ -230,6 +241,7 @@ impl Explain for Error {
             Error::InUse { what_zh, id, .. } => {
                 format!("{what_zh} {id} 正被未结束的任务使用：请先取消该任务，或等待其结束")
             }
+            Error::WrongState { zh, .. } => zh.clone(),
             Error::Invalid { param, zh, .. } => format!("'{param}' 有误：{zh}"),
             Error::LastAdmin { prefix } => format!("{prefix}… 是最后一个管理员密钥：请先新建一个再吊销它"),
             Error::Database { path, why } => format!("数据库 {} 出错：{why}", path.display()),

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Cause, Job, JobProgress, JobState, Next, events,
-    row::job_of,
+    row::{job_columns, job_of},
     settle::{self, Held},
 };
 use crate::{
@@ -78,7 +78,11 @@ impl Store {
     ) -> Result<(AttemptScope, Job), Fenced> {
         let mut tx = self.db().write().await?;
         let row = tx
-            .fetch_optional(sql("SELECT * FROM jobs WHERE id = $1").bind(job.to_string()).locking())
+            .fetch_optional(
+                sql(concat!("SELECT ", job_columns!(), " FROM jobs WHERE id = $1"))
+                    .bind(job.to_string())
+                    .locking(),
+            )
             .await?
             .ok_or(Fenced::GivenUp)?;
         let mut found = tx.read(job_of(&row))?;
@@ -268,6 +272,7 @@ impl AttemptScope {
     /// The attempt was given up.
     pub async fn answer_lines(&self, answers: &[LineAnswer]) -> Result<(), Fenced> {
         let (mut tx, _) = self.begin().await?;
+        let mut used = Vec::new();
         for answer in answers {
             let added = tx
                 .execute(
@@ -278,9 +283,12 @@ impl AttemptScope {
                         .bind(&answer.answer),
                 )
                 .await?;
-            if let Some(used) = answer.used.as_ref().filter(|_| added > 0) {
-                ledger::insert(&mut tx, used).await?;
-            }
+            used.extend(answer.used.as_ref().filter(|_| added > 0));
+        }
+        // the sums are shared with the gateways' writers: all take them in one order
+        used.sort_unstable_by(|a, b| ledger::order(a, b));
+        for entry in used {
+            ledger::insert(&mut tx, entry).await?;
         }
         tx.commit().await?;
         Ok(())

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Attempt, Job, JobQuery, JobState, NewJob, events,
-    row::{attempt_of, job_of},
+    row::{attempt_of, job_columns, job_of},
     settle,
 };
 use crate::{
@@ -17,10 +17,14 @@ use crate::{
 };
 
 fn one(scope: &TenantScope, id: JobId) -> Sql {
-    sql("SELECT * FROM jobs WHERE id = $1 AND tenant_id = $2 AND ($3 IS NULL OR key_id = $3)")
-        .bind(id.to_string())
-        .bind(scope.tenant_text())
-        .bind(scope.key_text())
+    sql(concat!(
+        "SELECT ",
+        job_columns!(),
+        " FROM jobs WHERE id = $1 AND tenant_id = $2 AND ($3 IS NULL OR key_id = $3)"
+    ))
+    .bind(id.to_string())
+    .bind(scope.tenant_text())
+    .bind(scope.key_text())
 }
 
 fn missing(id: JobId) -> Error {
@@ -117,7 +121,7 @@ impl Store {
     pub async fn jobs(&self, scope: &TenantScope, query: &JobQuery) -> Result<Page<Job>, Error> {
         let limit = if query.limit == 0 { 50 } else { query.limit.min(MAX_LIMIT) };
         let cursor = query.after.as_deref().map(Cursor::decode).transpose()?;
-        let mut list = sql("SELECT * FROM jobs WHERE tenant_id = ");
+        let mut list = sql(concat!("SELECT ", job_columns!(), " FROM jobs WHERE tenant_id = "));
         list.push_bind(scope.tenant_text());
         if let Some(key) = scope.key_text() {
             list.push(" AND key_id = ").push_bind(key);
@@ -172,7 +176,11 @@ impl Store {
         self.job(scope, id).await?;
         let rows = self
             .db()
-            .fetch_all(sql("SELECT * FROM attempts WHERE job_id = $1 ORDER BY number").bind(id.to_string()))
+            .fetch_all(
+                sql("SELECT number, executor, place, started_at, seen_at, ended_at, cause, reason FROM attempts \
+                     WHERE job_id = $1 ORDER BY number")
+                .bind(id.to_string()),
+            )
             .await?;
         self.db().all(&rows, attempt_of)
     }
@@ -202,28 +210,54 @@ impl Store {
         self.job(scope, id).await
     }
 
-    /// Queues a failed or cancelled job again; it goes on from its checkpoint.
+    /// Queues a failed or cancelled job again; it goes on from its checkpoint. One that needs jobs which are not over waits for them.
     ///
     /// # Errors
-    /// There is no such job in the scope, or it has neither failed nor been cancelled.
+    /// There is no such job in the scope, it has neither failed nor been cancelled, or a job that it needs did not succeed.
     pub async fn retry_job(&self, scope: &TenantScope, id: JobId) -> Result<Job, Error> {
         let mut tx = self.db().write().await?;
         let row = tx.fetch_optional(one(scope, id).locking()).await?.ok_or_else(|| missing(id))?;
         let job = tx.read(job_of(&row))?;
         if !matches!(job.state, JobState::Failed | JobState::Cancelled) {
-            return Err(Error::Invalid {
-                param: "job",
-                en: "only a failed or cancelled job can be tried again",
-                zh: "只有失败或已取消的任务可以重试",
+            return Err(Error::WrongState {
+                en: format!(
+                    "the job is {}: only a failed or cancelled job can be tried again",
+                    job.state.as_str()
+                ),
+                zh: format!("任务状态为 {}：只有失败或已取消的任务可以重试", job.state.as_str()),
             });
         }
+        let mut state = JobState::Queued;
+        let needed = tx
+            .fetch_all(
+                sql("SELECT j.id, j.state FROM job_needs n JOIN jobs j ON j.id = n.needs_id WHERE n.job_id = $1 ORDER BY j.id")
+                    .bind(id.to_string())
+                    .locking(),
+            )
+            .await?;
+        for row in needed {
+            let (needs, word): (String, String) = (tx.read(row.at(0))?, tx.read(row.at(1))?);
+            match JobState::from_word(&word) {
+                Some(JobState::Succeeded) => {}
+                Some(JobState::Failed | JobState::Cancelled) => {
+                    return Err(Error::WrongState {
+                        en: format!(
+                            "the job {needs} that it needs did not succeed: try that one again first"
+                        ),
+                        zh: format!("所依赖的任务 {needs} 未成功：请先重试该任务"),
+                    });
+                }
+                _ => state = JobState::Blocked,
+            }
+        }
         tx.execute(
-            sql("UPDATE jobs SET state = 'queued', cancel = 0, reason = NULL, failures = '{}', not_before = 0, \
+            sql("UPDATE jobs SET state = $2, cancel = 0, reason = NULL, failures = '{}', not_before = 0, \
                  ended_at = NULL WHERE id = $1")
-            .bind(id.to_string()),
+            .bind(id.to_string())
+            .bind(state.as_str()),
         )
         .await?;
-        events::state(&mut tx, id, JobState::Queued, json!({ "retried": true })).await?;
+        events::state(&mut tx, id, state, json!({ "retried": true })).await?;
         tx.commit().await?;
         self.job(scope, id).await
     }
@@ -237,10 +271,9 @@ impl Store {
         let row = tx.fetch_optional(one(scope, id).locking()).await?.ok_or_else(|| missing(id))?;
         let job = tx.read(job_of(&row))?;
         if !job.state.is_over() {
-            return Err(Error::Invalid {
-                param: "job",
-                en: "it is not over: cancel it first",
-                zh: "任务尚未结束：请先取消",
+            return Err(Error::WrongState {
+                en: format!("the job is {} and not over: cancel it first", job.state.as_str()),
+                zh: format!("任务状态为 {}，尚未结束：请先取消", job.state.as_str()),
             });
         }
         tx.execute(sql("DELETE FROM jobs WHERE id = $1").bind(id.to_string())).await?;

@@ -21,6 +21,7 @@ on_both! {
     a_process_that_a_cluster_starts_again_is_the_next_attempt
     a_cancelled_job_is_over_at_once_or_when_its_process_lets_go
     what_waits_for_a_job_follows_its_end
+    many_jobs_of_one_executor_hide_none_of_another
     priority_goes_first_and_a_pause_is_kept
     another_tenants_job_does_not_exist
     lines_are_answered_and_counted_once
@@ -240,6 +241,32 @@ async fn what_waits_for_a_job_follows_its_end(database: Database) {
     assert!(failed.reason.expect("told").message.en.contains(&both.id.to_string()));
     let refused = store.submit_job(&scope, NewJob { needs: vec![both.id], ..new("import") }).await;
     assert_eq!(refused.expect_err("it can't succeed").code(), Code::InvalidValue);
+
+    let early = store.retry_job(&scope, last.id).await.expect_err("what it needs has failed");
+    assert_eq!(early.code(), Code::Conflict);
+    assert!(early.to_string().contains(&both.id.to_string()), "{early}");
+    store.retry_job(&scope, both.id).await.expect("it has failed");
+    assert_eq!(store.retry_job(&scope, last.id).await.expect("it has failed").state, JobState::Blocked);
+    let twice = store.retry_job(&scope, last.id).await.expect_err("it waits");
+    assert_eq!(twice.code(), Code::Conflict);
+    assert_eq!(store.remove_job(&scope, last.id).await.expect_err("it waits").code(), Code::Conflict);
+    let (attempt, _) = enter(&store, &claim(&store).await.expect("it waits")).await;
+    attempt.finish(&Value::Null, &[]).await.expect("taken");
+    assert_eq!(state(&store, &scope, &last).await, JobState::Queued);
+}
+
+/// Jobs that one executor has no room for do not hide those of another.
+async fn many_jobs_of_one_executor_hide_none_of_another(database: Database) {
+    let store = database.open().await;
+    let scope = tenant(&store, "one").await;
+    for _ in 0..150 {
+        store.submit_job(&scope, new("import")).await.expect("submitted");
+    }
+    let other = store.submit_job(&scope, new("batch")).await.expect("submitted");
+    let claim = Claim { executor: "slurm", owner: "here", lease_ms: LEASE };
+    let judge = |job: &Job| if job.kind == "batch" { Verdict::Take } else { Verdict::Skip };
+    let claimed = store.supervisor().claim(&claim, judge).await.expect("works").expect("found");
+    assert_eq!(claimed.job.id, other.id);
 }
 
 async fn priority_goes_first_and_a_pause_is_kept(database: Database) {
