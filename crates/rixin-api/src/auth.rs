@@ -1,12 +1,14 @@
 //! Who is asking: `Authorization: Bearer KEY`, or `x-api-key: KEY` as Anthropic's clients send it. The process of a job sends its
 //! attempt's token in a key's place, and is then the job's owner, as far as asking models goes.
+//!
+//! A handler takes `by::RIGHT` where it would take a [`Caller`]: so a request is refused before its body is read.
 
 use std::{ops::Deref, sync::Arc};
 
 use axum::extract::{FromRequestParts, MatchedPath};
 use http::{HeaderMap, header, request::Parts};
-use rixin_base::{Code, Fault, JobId};
-use rixin_store::{Identity, Role, TenantScope};
+use rixin_base::{Code, Fault, JobId, Lang};
+use rixin_store::{Identity, Right, TenantScope};
 
 use crate::{AppState, error::ApiError};
 
@@ -32,9 +34,17 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Whose jobs the caller sees: an administrator everybody's in the tenant, a member the own ones.
+    /// Whose jobs the caller sees: everybody's in the organisation, or the own ones.
     pub fn jobs_scope(&self) -> TenantScope {
-        if self.role == Role::Admin { self.scope.of_tenant() } else { self.scope }
+        if self.may(Right::AllJobs) { self.scope.of_tenant() } else { self.scope }
+    }
+
+    /// Refuses a caller who lacks a right.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] with the right, and who has it.
+    pub fn must(&self, right: Right) -> Result<(), Fault> {
+        if self.may(right) { Ok(()) } else { Err(lacking(self, right)) }
     }
 }
 
@@ -45,15 +55,80 @@ impl Deref for Caller {
     }
 }
 
-/// Somebody with an admin key.
-#[derive(Clone, Debug)]
-pub(crate) struct Admin(pub Caller);
+fn lacking(caller: &Caller, right: Right) -> Fault {
+    let (name, role, word) = (&caller.name, caller.role, right.as_str());
+    if right.needs_host() && !caller.host {
+        return Fault::new(
+            Code::Forbidden,
+            format!(
+                "this needs the right '{word}' ({}), which the host organisation alone has: ask those who look after the machine",
+                right.about(Lang::En)
+            ),
+            format!(
+                "此操作需要权限 '{word}'（{}），仅主组织拥有该权限：请联系管理本机的人员",
+                right.about(Lang::Zh)
+            ),
+        );
+    }
+    if role.rights(caller.host).has(right) {
+        return Fault::new(
+            Code::Forbidden,
+            format!("the scopes of the key {name:?} leave out the right '{word}': use a key that has it"),
+            format!("密钥 {name:?} 的权限范围不含 '{word}'：请改用含该权限的密钥"),
+        );
+    }
+    let roles = |lang: Lang| {
+        let names: Vec<&str> = right.roles().iter().map(|role| role.name(lang)).collect();
+        names.join(lang.pick(", ", "、"))
+    };
+    Fault::new(
+        Code::Forbidden,
+        format!(
+            "{name:?} has the role {role}, and this needs the right '{word}' ({}), which these roles have: {}",
+            right.about(Lang::En),
+            roles(Lang::En)
+        ),
+        format!(
+            "{name:?} 的角色为{}，此操作需要权限 '{word}'（{}），拥有该权限的角色：{}",
+            role.name(Lang::Zh),
+            right.about(Lang::Zh),
+            roles(Lang::Zh)
+        ),
+    )
+}
 
-impl Deref for Admin {
-    type Target = Identity;
-    fn deref(&self) -> &Identity {
+/// A caller who has a right, by its place in the table.
+#[derive(Clone, Debug)]
+pub(crate) struct May<const RIGHT: usize>(pub Caller);
+
+impl<const RIGHT: usize> Deref for May<RIGHT> {
+    type Target = Caller;
+    fn deref(&self) -> &Caller {
         &self.0
     }
+}
+
+impl<const RIGHT: usize> FromRequestParts<AppState> for May<RIGHT> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.must(Right::ALL[RIGHT])?;
+        Ok(Self(caller))
+    }
+}
+
+/// Callers by what they may.
+pub(crate) mod by {
+    use super::{May, Right};
+
+    macro_rules! by {
+        ($($right:ident),*) => {$(
+            #[doc = concat!("A caller with the right `", stringify!($right), "`.")]
+            pub(crate) type $right = May<{ Right::$right as usize }>;
+        )*};
+    }
+    by!(Ask, Browse, Files, Jobs, OwnUsage, People, Keys, Machine, Models, Replicas, Cluster);
 }
 
 fn secret(headers: &HeaderMap) -> Option<&str> {
@@ -100,21 +175,5 @@ impl FromRequestParts<AppState> for Caller {
                 "API 密钥无效或已吊销：请核对，或用 `rixin keys create 名称` 新建",
             ))),
         }
-    }
-}
-
-impl FromRequestParts<AppState> for Admin {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let caller = Caller::from_request_parts(parts, state).await?;
-        if caller.role == Role::Admin {
-            return Ok(Self(caller));
-        }
-        Err(ApiError(Fault::new(
-            Code::Forbidden,
-            format!("the key {:?} is a member's, and this needs an admin key", caller.name),
-            format!("密钥 {:?} 是普通成员密钥，此操作需要管理员密钥", caller.name),
-        )))
     }
 }

@@ -90,5 +90,6 @@ fn a_load_can_be_cancelled_and_tells_its_progress() {
     assert_eq!((info.architecture.as_str(), info.train_context_length), ("llama", 8192));
     assert_eq!(info.eos_text, "<|im_end|>");
     assert!(info.chat_template.as_deref().is_some_and(|template| template.contains("im_start")));
-    assert!(info.memory_bytes > 98_000_000, "{}", info.memory_bytes);
+    // The weights alone; other tests of this process may give memory back meanwhile, so that what was resident before is no measure.
+    assert!(info.memory_bytes > 96_000_000, "{}", info.memory_bytes);
 }

@@ -8,7 +8,7 @@ use crate::{
     db::{Row, sql},
     now_ms,
     page::{Cursor, MAX_LIMIT},
-    row::{count, json, parsed, parsed_opt},
+    row::{columns, count, json, parsed, parsed_opt},
 };
 
 /// A batch; its state is its job's.
@@ -178,9 +178,8 @@ impl AttemptScope {
         let db = self.store().db();
         let row = db
             .fetch_optional(
-                sql("SELECT id, job_id, endpoint, input_file_id, output_file_id, error_file_id, metadata, window_hours, total, completed, failed, errors, created_at \
-                     FROM batches WHERE job_id = $1")
-                .bind(self.job().to_string()),
+                sql(concat!("SELECT ", columns!(batches), " FROM batches WHERE job_id = $1"))
+                    .bind(self.job().to_string()),
             )
             .await?
             .ok_or_else(|| Error::not_found("batch of the job", "该任务的批处理", self.job()))?;

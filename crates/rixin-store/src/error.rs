@@ -130,10 +130,12 @@ pub enum Error {
         /// Its id.
         id: String,
     },
-    /// Its state forbids this.
-    #[error("{en}")]
-    WrongState {
-        /// The thing, its state and the mend, in English.
+    /// It can't be done to a job in this state.
+    #[error("the job {id} can't be {en}")]
+    JobState {
+        /// The job.
+        id: String,
+        /// What can't be done, why, and the mend, in English.
         en: String,
         /// The same in Chinese.
         zh: String,
@@ -148,9 +150,9 @@ pub enum Error {
         /// What is wrong, in Chinese.
         zh: &'static str,
     },
-    /// The last key that can administer can't be revoked.
-    #[error("{prefix}... is the last admin key: create another one before revoking it")]
-    LastAdmin {
+    /// The last key of an owner can't be revoked.
+    #[error("{prefix}... is the last owner key: create another one before revoking it")]
+    LastOwner {
         /// The key's prefix.
         prefix: String,
     },
@@ -192,10 +194,9 @@ impl Explain for Error {
                 Code::Internal
             }
             Error::NotFound { .. } => Code::NotFound,
-            Error::Exists { .. }
-            | Error::InUse { .. }
-            | Error::LastAdmin { .. }
-            | Error::WrongState { .. } => Code::Conflict,
+            Error::Exists { .. } | Error::InUse { .. } | Error::JobState { .. } | Error::LastOwner { .. } => {
+                Code::Conflict
+            }
             Error::Invalid { .. } => Code::InvalidValue,
         }
     }
@@ -241,9 +242,9 @@ impl Explain for Error {
             Error::InUse { what_zh, id, .. } => {
                 format!("{what_zh} {id} 正被未结束的任务使用：请先取消该任务，或等待其结束")
             }
-            Error::WrongState { zh, .. } => zh.clone(),
+            Error::JobState { id, zh, .. } => format!("任务 {id} {zh}"),
             Error::Invalid { param, zh, .. } => format!("'{param}' 有误：{zh}"),
-            Error::LastAdmin { prefix } => format!("{prefix}… 是最后一个管理员密钥：请先新建一个再吊销它"),
+            Error::LastOwner { prefix } => format!("{prefix}… 是最后一个所有者密钥：请先新建一个再吊销它"),
             Error::Database { path, why } => format!("数据库 {} 出错：{why}", path.display()),
         };
         Message::new(self.to_string(), zh)

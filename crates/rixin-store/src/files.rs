@@ -7,7 +7,7 @@ use crate::{
     db::{Row, Tx, sql},
     now_ms,
     page::{Cursor, MAX_LIMIT},
-    row::{count, parsed},
+    row::{columns, count, parsed},
 };
 
 /// A file.
@@ -114,8 +114,12 @@ impl Store {
         let row = self
             .db()
             .fetch_optional(
-                sql("SELECT id, purpose, name, bytes, sha256, created_at, expires_at FROM files WHERE id = $1 AND tenant_id = $2 AND ($3 IS NULL OR key_id = $3) \
-                     AND (expires_at IS NULL OR expires_at > $4)")
+                sql(concat!(
+                    "SELECT ",
+                    columns!(files),
+                    " FROM files WHERE id = $1 AND tenant_id = $2 AND ($3 IS NULL OR key_id = $3) \
+                     AND (expires_at IS NULL OR expires_at > $4)"
+                ))
                 .bind(id.to_string())
                 .bind(scope.tenant_text())
                 .bind(scope.key_text())
@@ -132,9 +136,7 @@ impl Store {
     /// `after` is not a file of the scope.
     pub async fn files(&self, scope: &TenantScope, query: &FileQuery) -> Result<Page<StoredFile>, Error> {
         let limit = if query.limit == 0 { 50 } else { query.limit.min(MAX_LIMIT) };
-        let mut list = sql(
-            "SELECT id, purpose, name, bytes, sha256, created_at, expires_at FROM files WHERE tenant_id = ",
-        );
+        let mut list = sql(concat!("SELECT ", columns!(files), " FROM files WHERE tenant_id = "));
         list.push_bind(scope.tenant_text());
         if let Some(key) = scope.key_text() {
             list.push(" AND key_id = ").push_bind(key);

@@ -179,8 +179,10 @@ impl Store {
 
     /// By the shown prefix, which is no secret; then the hashes are compared in constant time.
     async fn find_key(&self, secret: &str, hash: &Hash) -> Result<Option<Identity>, Error> {
-        let candidates =
-            sql("SELECT id, tenant_id, name, role, hash FROM keys WHERE prefix = $1 AND revoked_at IS NULL");
+        let candidates = sql(
+            "SELECT k.id, k.tenant_id, k.name, k.role, k.hash, t.host FROM keys k JOIN tenants t ON t.id = k.tenant_id \
+             WHERE k.prefix = $1 AND k.kind = 'service' AND k.revoked_at IS NULL",
+        );
         let rows = self.db().fetch_all(candidates.bind(&secret[..SHOWN])).await?;
         let mut found = None;
         for row in &rows {
@@ -192,7 +194,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Makes the first admin key, once in the life of a database, however many processes start at once; `None` if there has
+    /// Makes the first owner key, once in the life of a database, however many processes start at once; `None` if there has
     /// ever been a key.
     ///
     /// # Errors
@@ -204,7 +206,7 @@ impl Store {
         if tx.scalar(sql("SELECT EXISTS (SELECT 1 FROM keys)")).await? {
             return Ok(None);
         }
-        let created = insert_key(&mut tx, &scope, "admin", Role::Admin).await?;
+        let created = insert_key(&mut tx, &scope, "admin", Role::Owner).await?;
         tx.commit().await?;
         Ok(Some(created))
     }
@@ -245,7 +247,7 @@ impl Store {
     /// There is no such key in the tenant; or it is the last one that can administer.
     pub async fn revoke_key(&self, scope: &TenantScope, id: KeyId) -> Result<Key, Error> {
         let mut tx = self.db().write().await?;
-        // Two admins who revoke each other at the same moment must not both succeed.
+        // Two owners who revoke each other at the same moment must not both succeed.
         lock_tenant(&mut tx, scope).await?;
         let one = sql("SELECT id, name, role, prefix, created_at, last_used, revoked_at FROM keys \
              WHERE tenant_id = $1 AND id = $2");
@@ -258,10 +260,10 @@ impl Store {
             return Ok(key);
         }
         let others = sql("SELECT count(*) FROM keys \
-             WHERE tenant_id = $1 AND id <> $2 AND role = 'admin' AND revoked_at IS NULL");
+             WHERE tenant_id = $1 AND id <> $2 AND role = 'owner' AND revoked_at IS NULL");
         let others: i64 = tx.scalar(others.bind(scope.tenant_text()).bind(id.to_string())).await?;
-        if key.role == Role::Admin && others == 0 {
-            return Err(Error::LastAdmin { prefix: key.prefix });
+        if key.role == Role::Owner && others == 0 {
+            return Err(Error::LastOwner { prefix: key.prefix });
         }
         let now = now_ms();
         tx.execute(sql("UPDATE keys SET revoked_at = $1 WHERE id = $2").bind(now).bind(id.to_string()))
@@ -310,10 +312,14 @@ async fn insert_key(tx: &mut Tx, scope: &TenantScope, name: &str, role: Role) ->
 
 fn identity_of(row: &Row) -> Result<Identity, sqlx::Error> {
     let key_id: KeyId = parsed(row, "id")?;
+    let role = word(row, "role", Role::from_word)?;
+    let host = row.try_get::<i64>("host")? != 0;
     Ok(Identity {
         key_id,
         name: row.try_get("name")?,
-        role: word(row, "role", Role::from_word)?,
+        role,
+        host,
+        rights: role.rights(host),
         scope: TenantScope { tenant: parsed(row, "tenant_id")?, key: Some(key_id) },
     })
 }

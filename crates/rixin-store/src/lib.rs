@@ -24,6 +24,7 @@ mod open;
 mod operator;
 mod page;
 mod responses;
+mod rights;
 mod row;
 mod scope;
 mod search;
@@ -53,7 +54,8 @@ pub use open::{Store, StoreOptions};
 pub use operator::{Operator, Tenant};
 pub use page::Page;
 pub use responses::{NewResponse, StoredResponse};
-pub use scope::{Identity, Role, TenantScope};
+pub use rights::{Right, Rights, Role, rights_markdown};
+pub use scope::{Identity, TenantScope};
 pub use usage::UsageRow;
 
 /// Milliseconds since 1970, now.

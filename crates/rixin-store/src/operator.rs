@@ -36,7 +36,7 @@ impl Store {
     /// Two processes may do this at the same moment: the name is there once.
     pub(crate) async fn ensure_tenant(&self) -> Result<(), Error> {
         let mut tx = self.db().write().await?;
-        let insert = sql("INSERT INTO tenants (id, name, created_at) SELECT $1, $2, $3 \
+        let insert = sql("INSERT INTO tenants (id, name, created_at, host) SELECT $1, $2, $3, 1 \
              WHERE NOT EXISTS (SELECT 1 FROM tenants) ON CONFLICT (name) DO NOTHING");
         tx.execute(insert.bind(TenantId::new().to_string()).bind(DEFAULT_TENANT).bind(now_ms())).await?;
         tx.commit().await
@@ -44,13 +44,13 @@ impl Store {
 }
 
 impl Operator<'_> {
-    /// The scope of the first tenant.
+    /// The scope of the host organisation: the first tenant.
     ///
     /// # Errors
     /// The database failed.
     pub async fn default_scope(&self) -> Result<TenantScope, Error> {
         let db = self.store.db();
-        let row = db.fetch_one(sql("SELECT id FROM tenants ORDER BY created_at, id LIMIT 1")).await?;
+        let row = db.fetch_one(sql("SELECT id FROM tenants WHERE host = 1")).await?;
         Ok(TenantScope { tenant: parsed(&row, "id").map_err(|e| db.failed(e))?, key: None })
     }
 

@@ -42,3 +42,21 @@ pub(crate) fn small_opt(row: &Row, column: &str) -> Result<Option<u32>, sqlx::Er
     let value: Option<i64> = row.try_get(column)?;
     Ok(value.map(|value| u32::try_from(value).unwrap_or(u32::MAX)))
 }
+
+/// The columns of a table by name, for a statement's text. With `*`, a statement that Postgres keeps prepared would break when a later
+/// version adds a column.
+macro_rules! columns {
+    (jobs) => {
+        "id, tenant_id, key_id, kind, title, params, inputs, resources, priority, state, reason, attempt, failures, progress, checkpoint, result, cancel, last_event, not_before, created_at, started_at, ended_at"
+    };
+    (attempts) => {
+        "job_id, number, executor, owner, place, lease_until, started_at, seen_at, ended_at, cause, reason"
+    };
+    (files) => {
+        "id, tenant_id, key_id, purpose, name, bytes, sha256, created_at, expires_at"
+    };
+    (batches) => {
+        "id, tenant_id, job_id, endpoint, input_file_id, output_file_id, error_file_id, metadata, window_hours, total, completed, failed, errors, created_at"
+    };
+}
+pub(crate) use columns;

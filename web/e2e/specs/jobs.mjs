@@ -39,7 +39,8 @@ test('jobs: a batch that runs is shown, and cancelled', async (browser) => {
   );
   const form = new FormData();
   form.append('purpose', 'batch');
-  form.append('file', new Blob([lines.join('\n')]), 'in.jsonl');
+  const name = `counting-${Date.now()}.jsonl`;
+  form.append('file', new Blob([lines.join('\n')]), name);
   const sent = await fetch(`${suite.url}/v1/files`, {
     method: 'POST',
     headers: { Authorization: `Bearer ${suite.key}` },
@@ -49,7 +50,7 @@ test('jobs: a batch that runs is shown, and cancelled', async (browser) => {
   const { id } = await sent.json();
   await post('/v1/batches', { input_file_id: id, endpoint: '/v1/chat/completions', completion_window: '24h' });
   const page = await open(browser, { key: suite.key, path: '#/jobs' });
-  const row = page.locator('.row', { hasText: id });
+  const row = page.locator('.row', { hasText: name });
   await row.getByRole('progressbar').waitFor({ timeout: 60_000 });
   await row.getByRole('button', { name: /^Cancel/ }).click();
   await row.getByText('cancelled', { exact: true }).waitFor({ timeout: 30_000 });

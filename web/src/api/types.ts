@@ -5,6 +5,7 @@ import type { components } from './schema';
 type Shapes = components['schemas'];
 
 export type Role = Shapes['KeyRole'];
+export type Right = Shapes['Right'];
 export type Text = Shapes['Message'];
 export type Me = Shapes['Me'];
 export type Key = Shapes['Key'];

@@ -1,8 +1,7 @@
 // The empty conversation: what can be done here, or what is missing before anything can.
 
-import { session } from '../api/client';
 import { type TextKey, useT } from '../i18n';
-import { useStore } from '../lib/store';
+import { useMay } from '../lib/rights';
 import { ErrorNote } from '../ui/errors';
 import { Icon, type IconName, Seal } from '../ui/Icon';
 import { Empty } from '../ui/parts';
@@ -17,7 +16,7 @@ const TIPS: { title: TextKey; text: TextKey; icon: IconName }[] = [
 
 export function Welcome({ models, onPick }: { models: ChatModels; onPick: (text: string) => void }) {
   const t = useT();
-  const admin = useStore(session)?.me.role === 'admin';
+  const admin = useMay('models');
   if (models.error !== null && !models.loaded) {
     return (
       <div className="welcome">

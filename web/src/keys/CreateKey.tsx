@@ -31,10 +31,10 @@ export function CreateKey({ onClose, onCreated }: { onClose: () => void; onCreat
       />
       <fieldset className="choices">
         <legend>{t('keys.role')}</legend>
-        {(['member', 'admin'] as const).map((value) => (
+        {(['member', 'operator', 'auditor', 'owner'] as const).map((value) => (
           <label key={value} className="check">
             <input type="radio" name={id} value={value} checked={role === value} onChange={() => setRole(value)} />
-            <span>{t(value === 'admin' ? 'keys.roleAdmin' : 'keys.roleMember')}</span>
+            <span>{`${t(`role.${value}`)}${t('app.colon')}${t(`role.${value}.about`)}`}</span>
           </label>
         ))}
       </fieldset>

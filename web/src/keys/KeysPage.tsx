@@ -16,11 +16,11 @@ import { CreateKey, ShowKey } from './CreateKey';
 export function KeysPage() {
   const t = useT();
   const signedIn = useStore(session);
-  if (signedIn?.me.role !== 'admin') {
+  if (!signedIn?.me.rights.includes('people')) {
     return (
       <Page title={t('keys.title')} lead={t('keys.lead')}>
-        <Empty icon="keys" title={t('app.adminOnly')}>
-          <p>{t('app.adminOnlyText')}</p>
+        <Empty icon="keys" title={t('app.forbidden')}>
+          <p>{t('app.forbiddenText')}</p>
         </Empty>
       </Page>
     );
@@ -72,7 +72,7 @@ function KeyList({ ownId }: { ownId: string }) {
                   <th scope="row" data-label={t('keys.name')}>
                     {key.name} {key.id === ownId && <Tag look="accent">{t('keys.current')}</Tag>}
                   </th>
-                  <td data-label={t('keys.role')}>{t(key.role === 'admin' ? 'app.admin' : 'app.member')}</td>
+                  <td data-label={t('keys.role')}>{t(`role.${key.role}`)}</td>
                   <td data-label={t('keys.prefix')}>
                     <code>{key.prefix}…</code>
                   </td>

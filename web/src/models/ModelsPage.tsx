@@ -1,5 +1,5 @@
+import { useMay } from '../lib/rights';
 import { useEffect, useState } from 'react';
-import { session } from '../api/client';
 import { useT } from '../i18n';
 import { connection } from '../lib/connection';
 import { useStore } from '../lib/store';
@@ -14,7 +14,7 @@ import { loadPulls } from './pulls';
 
 export function ModelsPage({ tab }: { tab: 'catalog' | 'installed' }) {
   const t = useT();
-  const admin = useStore(session)?.me.role === 'admin';
+  const admin = useMay('models');
   const { epoch } = useStore(connection);
   const [importing, setImporting] = useState(false);
   const [target, setTarget] = useState<string | null>(null);

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'react';
 import { session, signOut } from '../api/client';
+import type { Right } from '../api/types';
 import { ConversationList } from '../chat/ConversationList';
 import { useT } from '../i18n';
 import { base } from '../lib/connection';
@@ -18,12 +19,12 @@ interface Props {
   onClose: () => void;
 }
 
-const PLACES: { page: Exclude<Route['page'], 'missing' | 'chat'>; icon: IconName; admin?: boolean }[] = [
-  { page: 'models', icon: 'models' },
-  { page: 'replicas', icon: 'replicas' },
-  { page: 'jobs', icon: 'jobs' },
-  { page: 'keys', icon: 'keys', admin: true },
-  { page: 'usage', icon: 'usage' },
+const PLACES: { page: Exclude<Route['page'], 'missing' | 'chat'>; icon: IconName; right: Right }[] = [
+  { page: 'models', icon: 'models', right: 'browse' },
+  { page: 'replicas', icon: 'replicas', right: 'machine' },
+  { page: 'jobs', icon: 'jobs', right: 'jobs' },
+  { page: 'keys', icon: 'keys', right: 'people' },
+  { page: 'usage', icon: 'usage', right: 'own_usage' },
 ];
 
 export function Sidebar({ open, hidden, narrow, onClose }: Props) {
@@ -63,7 +64,7 @@ export function Sidebar({ open, hidden, narrow, onClose }: Props) {
         <Icon name="plus" size={18} /> {t('chat.new')}
       </a>
       <nav aria-label={t('app.nav')} className="places">
-        {PLACES.filter((place) => !place.admin || me?.role === 'admin').map(({ page, icon }) => (
+        {PLACES.filter((place) => me?.rights.includes(place.right)).map(({ page, icon }) => (
           <a key={page} href={`#/${page}`} aria-current={here.page === page ? 'page' : undefined}>
             <Icon name={icon} />
             <span>{t(`nav.${page}`)}</span>
@@ -92,7 +93,7 @@ export function Sidebar({ open, hidden, narrow, onClose }: Props) {
           </span>
           <span className="account-name">
             {me?.name}
-            <small>{t(me?.role === 'admin' ? 'app.admin' : 'app.member')}</small>
+            <small>{me && t(`role.${me.role}`)}</small>
           </span>
         </Menu>
         <LanguageMenu />

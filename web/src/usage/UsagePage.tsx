@@ -1,11 +1,10 @@
+import { useMay } from '../lib/rights';
 import { useMemo, useState } from 'react';
-import { session } from '../api/client';
 import { keys, usage } from '../api/endpoints';
 import type { UsageRow } from '../api/types';
 import { useLang, useT } from '../i18n';
 import { number } from '../lib/format';
 import { useResource } from '../lib/resource';
-import { useStore } from '../lib/store';
 import { ErrorNote } from '../ui/errors';
 import { Empty, Loading, Page, Select } from '../ui/parts';
 import { chartOf } from './days';
@@ -36,7 +35,7 @@ function sumBy(rows: readonly UsageRow[], name: (row: UsageRow) => string): Sum[
 export function UsagePage() {
   const t = useT();
   const lang = useLang();
-  const admin = useStore(session)?.me.role === 'admin';
+  const admin = useMay('people');
   const [days, setDays] = useState(30);
   const list = useResource(`usage ${days}`, (signal) => usage.list(days, signal), 60_000);
   const names = useResource(`key names ${admin}`, async (signal) => (admin ? (await keys.list(signal)).data : []));

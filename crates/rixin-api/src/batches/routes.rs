@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::shape::{BatchList, BatchObject, cancelled_at, shown};
 use crate::{
     AppState,
-    auth::Caller,
+    auth::{Caller, by},
     error::{ApiError, ApiResult, no_such},
     extract::{Json, Query},
     files::file_id,
@@ -90,7 +90,7 @@ async fn told(
     responses((status = 200, description = "The batch", body = BatchObject)))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Jobs,
     info: Info,
     Json(new): Json<NewBatch>,
 ) -> ApiResult<Reply<BatchObject>> {
@@ -140,7 +140,7 @@ pub(crate) struct ListQuery {
     responses((status = 200, description = "The batches", body = BatchList)))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Jobs,
     info: Info,
     Query(query): Query<ListQuery>,
 ) -> ApiResult<Reply<BatchList>> {
@@ -158,7 +158,7 @@ pub(crate) async fn list(
     responses((status = 200, description = "The batch", body = BatchObject)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Jobs,
     info: Info,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<BatchObject>> {
@@ -171,7 +171,7 @@ pub(crate) async fn get(
     responses((status = 200, description = "The batch", body = BatchObject)))]
 pub(crate) async fn cancel(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Jobs,
     info: Info,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<BatchObject>> {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     AppState,
-    auth::Caller,
+    auth::by,
     error::{ApiError, ApiResult, no_such},
     extract::Query,
 };
@@ -62,7 +62,7 @@ fn twice(field: &str) -> Fault {
     responses((status = 200, description = "The file", body = FileObject)))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Files,
     mut form: Form,
 ) -> ApiResult<Reply<FileObject>> {
     let (mut file, mut wanted, mut anchor, mut seconds) = (None, None, None, None);
@@ -154,7 +154,7 @@ pub(crate) struct ListQuery {
     responses((status = 200, description = "The files", body = FileList)))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Files,
     Query(query): Query<ListQuery>,
 ) -> ApiResult<Reply<FileList>> {
     let ListQuery { purpose, limit, after, order } = query;
@@ -168,7 +168,7 @@ pub(crate) async fn list(
     responses((status = 200, description = "The file", body = FileObject)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Files,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<FileObject>> {
     Ok(Reply(state.store.file(&caller.scope, file_id(&id)?).await?.into()))
@@ -179,7 +179,7 @@ pub(crate) async fn get(
     responses((status = 200, description = "It is gone", body = DeletedFile)))]
 pub(crate) async fn remove(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Files,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<DeletedFile>> {
     let id = file_id(&id)?;
@@ -192,7 +192,7 @@ pub(crate) async fn remove(
     responses((status = 200, description = "The bytes", body = String, content_type = "application/octet-stream")))]
 pub(crate) async fn content(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Files,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
     let file = state.store.file(&caller.scope, file_id(&id)?).await?;

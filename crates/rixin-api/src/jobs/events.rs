@@ -19,7 +19,7 @@ use utoipa::IntoParams;
 use super::routes::job_id;
 use crate::{
     AppState,
-    auth::Caller,
+    auth::by,
     error::{ApiError, ApiResult},
     extract::Query,
     request::Info,
@@ -54,7 +54,7 @@ pub(crate) struct EventsQuery {
     responses((status = 200, description = "Event stream; an event's name is its kind, its data the event", body = JobEvent, content_type = "text/event-stream")))]
 pub(crate) async fn events(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Jobs,
     info: Info,
     headers: HeaderMap,
     Path(id): Path<String>,
@@ -132,7 +132,7 @@ fn lines() -> u32 {
     responses((status = 200, description = "The lines", body = String, content_type = "text/plain")))]
 pub(crate) async fn log(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Jobs,
     info: Info,
     Path(id): Path<String>,
     Query(query): Query<LogQuery>,

@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 use super::view::{AttemptView, Job, WholeJob};
 use crate::{
     AppState,
-    auth::Caller,
+    auth::by,
     error::{ApiError, ApiResult, no_such},
     extract::Query,
     native::Paged,
@@ -51,12 +51,12 @@ fn states(text: &str) -> ApiResult<Vec<JobState>> {
     })
 }
 
-/// A page of jobs, newest first: the tenant's for an admin, the own ones for a member.
+/// A page of jobs, newest first: everybody's with the right `all_jobs`, else the own ones.
 #[utoipa::path(get, path = "/api/jobs", tag = "jobs", params(ListQuery),
     responses((status = 200, description = "The jobs", body = Paged<Job>)))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Jobs,
     info: Info,
     Query(query): Query<ListQuery>,
 ) -> ApiResult<Reply<Paged<Job>>> {
@@ -72,7 +72,7 @@ pub(crate) async fn list(
     responses((status = 200, description = "The job", body = WholeJob)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Jobs,
     info: Info,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<WholeJob>> {
@@ -89,7 +89,7 @@ pub(crate) async fn get(
     responses((status = 200, description = "The job", body = Job)))]
 pub(crate) async fn cancel(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Jobs,
     info: Info,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<Job>> {
@@ -103,7 +103,7 @@ pub(crate) async fn cancel(
     responses((status = 200, description = "The job", body = Job)))]
 pub(crate) async fn retry(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Jobs,
     info: Info,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<Job>> {
@@ -117,7 +117,7 @@ pub(crate) async fn retry(
     responses((status = 204, description = "It is gone")))]
 pub(crate) async fn remove(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Jobs,
     Path(id): Path<String>,
 ) -> ApiResult<StatusCode> {
     state.store.remove_job(&caller.jobs_scope(), job_id(&id)?).await?;

@@ -2,10 +2,10 @@
 
 use axum::{Json as Reply, extract::State};
 use http::StatusCode;
-use rixin_base::{Code, Fault, JobId};
+use rixin_base::{Fault, JobId};
 use rixin_jobs::{KINDS, Kind};
 use rixin_protocol::parse::out_of_range;
-use rixin_store::{JobInput, Resources, Role};
+use rixin_store::{JobInput, Resources, Right};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::{routes::job_id, view::Job};
 use crate::{
     AppState,
-    auth::Caller,
+    auth::{Caller, by},
     error::{ApiError, ApiResult},
     extract::Json,
     files::file_id,
@@ -37,13 +37,13 @@ pub(crate) struct JobKind {
     pub about: String,
     /// Whether `POST /api/jobs` takes it; other kinds have a route of their own.
     pub open: bool,
-    /// Whether it needs an admin key.
+    /// Whether it needs the right `models`.
     pub admin: bool,
 }
 
 /// The kinds of jobs.
 #[utoipa::path(get, path = "/api/job-kinds", tag = "jobs", responses((status = 200, description = "The kinds", body = List<JobKind>)))]
-pub(crate) async fn kinds(_: Caller, info: Info) -> Reply<List<JobKind>> {
+pub(crate) async fn kinds(_: by::Browse, info: Info) -> Reply<List<JobKind>> {
     let shown = |kind: &Kind| JobKind {
         name: kind.name.to_owned(),
         about: info.lang.pick(kind.about.0, kind.about.1).to_owned(),
@@ -66,7 +66,7 @@ pub(crate) struct NewJob {
     /// What an attempt may take; what is absent is as the kind thinks.
     #[serde(default)]
     pub resources: Option<Resources>,
-    /// Higher goes first: -100 to 100, above 0 with an admin key.
+    /// Higher goes first: -100 to 100, above 0 with the right `all_jobs`.
     #[serde(default)]
     pub priority: i64,
     /// Jobs that have to succeed first.
@@ -91,33 +91,22 @@ fn own_route(kind: &Kind) -> Fault {
     )
 }
 
-fn admins_only(en: &str, zh: &str, caller: &Caller) -> ApiError {
-    let name = &caller.name;
-    ApiError(Fault::new(
-        Code::Forbidden,
-        format!("the key {name:?} is a member's, and {en} needs an admin key"),
-        format!("密钥 {name:?} 是普通成员密钥，{zh}需要管理员密钥"),
-    ))
-}
-
 /// Submits a job.
 #[utoipa::path(post, path = "/api/jobs", tag = "jobs", request_body = NewJob,
     responses((status = 202, description = "The job", body = Job)))]
 pub(crate) async fn submit(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Jobs,
     info: Info,
     Json(new): Json<NewJob>,
 ) -> ApiResult<(StatusCode, Reply<Job>)> {
-    let is_admin = caller.role == Role::Admin;
     let NewJob { kind, mut params, resources, priority, needs, title } = new;
     if let Some(known) = KINDS.iter().find(|known| known.name == kind) {
         if !known.open {
             return Err(ApiError(own_route(known)));
         }
-        if known.admin && !is_admin {
-            let (en, zh) = (format!("a job of the kind {kind}"), format!("提交 {kind} 类任务"));
-            return Err(admins_only(&en, &zh, &caller));
+        if known.admin {
+            caller.must(Right::Models)?;
         }
     }
     if kind == "import" {
@@ -128,8 +117,8 @@ pub(crate) async fn submit(
     if !PRIORITIES.contains(&priority) {
         return Err(ApiError(out_of_range("priority", "-100 to 100", "应为 -100 到 100")));
     }
-    if priority > 0 && !is_admin {
-        return Err(admins_only("a priority above 0", "使用高于 0 的优先级", &caller));
+    if priority > 0 {
+        caller.must(Right::AllJobs)?;
     }
     job.priority = priority;
     if let Some(title) = title {

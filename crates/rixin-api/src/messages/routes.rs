@@ -16,7 +16,7 @@ use rixin_protocol::{
 use super::{answer, events::Events, prompt};
 use crate::{
     AppState,
-    auth::Caller,
+    auth::{Caller, by},
     chunks::Chunks,
     error::ApiResult,
     extract::Json,
@@ -55,7 +55,7 @@ async fn ask(
         (status = "default", description = "What went wrong", body = MessagesError)))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Ask,
     info: Info,
     headers: HeaderMap,
     Json(request): Json<MessagesRequest>,
@@ -108,7 +108,7 @@ fn streamed(state: AppState, info: Info, upstream: Upstream, model: &str) -> Res
         (status = "default", description = "What went wrong", body = MessagesError)))]
 pub(crate) async fn count_tokens(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Ask,
     info: Info,
     headers: HeaderMap,
     Json(request): Json<CountRequest>,

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use rixin_base::{KeyId, TenantId, VERSION};
-use rixin_store::Role;
+use rixin_store::{Right, Role};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -38,8 +38,12 @@ pub(crate) struct Me {
     pub key_id: KeyId,
     /// Its name.
     pub name: String,
-    /// What it may do.
+    /// Its role.
     pub role: Role,
+    /// What it may do.
+    pub rights: Vec<Right>,
+    /// Whether its organisation is the host, which looks after the machine too.
+    pub host: bool,
     /// Its tenant.
     #[schema(value_type = String)]
     pub tenant_id: TenantId,
@@ -54,6 +58,8 @@ pub(crate) async fn me(caller: Caller, info: Info) -> Json<Me> {
         key_id: caller.key_id,
         name: caller.name.clone(),
         role: caller.role,
+        rights: caller.rights.iter().collect(),
+        host: caller.host,
         tenant_id: caller.scope.tenant(),
         lang: info.lang.tag().into(),
     })

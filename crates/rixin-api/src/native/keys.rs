@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::List;
 use crate::{
     AppState,
-    auth::Admin,
+    auth::by,
     error::{ApiResult, no_such},
     extract::Json,
 };
@@ -29,8 +29,8 @@ pub(crate) struct NewKey {
 
 /// All keys, without their secrets; revoked ones too.
 #[utoipa::path(get, path = "/api/keys", tag = "keys", responses((status = 200, description = "The keys", body = List<Key>)))]
-pub(crate) async fn list(State(state): State<AppState>, admin: Admin) -> ApiResult<Reply<List<Key>>> {
-    Ok(Reply(List { data: state.store.keys(&admin.scope).await? }))
+pub(crate) async fn list(State(state): State<AppState>, caller: by::People) -> ApiResult<Reply<List<Key>>> {
+    Ok(Reply(List { data: state.store.keys(&caller.scope).await? }))
 }
 
 /// Makes a key. Its secret is in this answer and nowhere else.
@@ -38,24 +38,24 @@ pub(crate) async fn list(State(state): State<AppState>, admin: Admin) -> ApiResu
     responses((status = 201, description = "The key with its secret", body = CreatedKey)))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    admin: Admin,
+    caller: by::Keys,
     Json(new): Json<NewKey>,
 ) -> ApiResult<(StatusCode, Reply<CreatedKey>)> {
-    let created = state.store.create_key(&admin.scope, &new.name, new.role).await?;
+    let created = state.store.create_key(&caller.scope, &new.name, new.role).await?;
     tracing::info!(id = %created.key.id, role = %created.key.role, "a key was made");
     Ok((StatusCode::CREATED, Reply(created)))
 }
 
-/// Ends a key. The last admin key can't be ended.
+/// Ends a key. The last owner key can't be ended.
 #[utoipa::path(delete, path = "/api/keys/{id}", tag = "keys", params(("id" = String, Path, description = "The key's id")),
     responses((status = 200, description = "The key, revoked", body = Key)))]
 pub(crate) async fn revoke(
     State(state): State<AppState>,
-    admin: Admin,
+    caller: by::Keys,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<Key>> {
     let id: KeyId = id.parse().map_err(|error| no_such("key", "密钥", &error))?;
-    let key = state.store.revoke_key(&admin.scope, id).await?;
+    let key = state.store.revoke_key(&caller.scope, id).await?;
     tracing::info!(%id, "a key was revoked");
     Ok(Reply(key))
 }

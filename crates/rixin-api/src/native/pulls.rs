@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use super::List;
 use crate::{
     AppState,
-    auth::{Admin, Caller},
+    auth::by,
     error::{ApiError, ApiResult, no_such},
     extract::Json,
     request::Info,
@@ -70,7 +70,7 @@ fn licence(text: String) -> ApiResult<String> {
     responses((status = 200, description = "What it would bring", body = PullPreview)))]
 pub(crate) async fn preview(
     State(state): State<AppState>,
-    _: Admin,
+    _: by::Models,
     Json(request): Json<PreviewRequest>,
 ) -> ApiResult<Reply<PullPreview>> {
     let cancel = Cancel::new();
@@ -85,7 +85,7 @@ pub(crate) async fn preview(
     responses((status = 202, description = "The pull", body = PullView)))]
 pub(crate) async fn start(
     State(state): State<AppState>,
-    admin: Admin,
+    caller: by::Models,
     info: Info,
     Json(new): Json<NewPull>,
 ) -> ApiResult<(StatusCode, Reply<PullView>)> {
@@ -101,7 +101,7 @@ pub(crate) async fn start(
         id,
         accept_licence: new.accept_licence,
         licence: new.licence.map(licence).transpose()?,
-        by: admin.name.clone(),
+        by: caller.name.clone(),
     };
     let pull = state.control.pulls().start(request)?;
     Ok((StatusCode::ACCEPTED, Reply(pull.view(info.lang))))
@@ -109,7 +109,7 @@ pub(crate) async fn start(
 
 /// The pulls that run or ended lately, newest first.
 #[utoipa::path(get, path = "/api/pulls", tag = "models", responses((status = 200, description = "The pulls", body = List<PullView>)))]
-pub(crate) async fn list(State(state): State<AppState>, _: Caller, info: Info) -> Reply<List<PullView>> {
+pub(crate) async fn list(State(state): State<AppState>, _: by::Machine, info: Info) -> Reply<List<PullView>> {
     Reply(List { data: state.control.pulls().list().iter().map(|pull| pull.view(info.lang)).collect() })
 }
 
@@ -122,7 +122,7 @@ fn pull_id(id: &str) -> ApiResult<PullId> {
     responses((status = 200, description = "The pull", body = PullView)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    _: Caller,
+    _: by::Machine,
     info: Info,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<PullView>> {
@@ -134,7 +134,7 @@ pub(crate) async fn get(
     responses((status = 200, description = "The pull", body = PullView)))]
 pub(crate) async fn cancel(
     State(state): State<AppState>,
-    _: Admin,
+    _: by::Models,
     info: Info,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<PullView>> {
@@ -146,7 +146,7 @@ pub(crate) async fn cancel(
     responses((status = 200, description = "Event stream; the data of each event is a pull", body = PullView, content_type = "text/event-stream")))]
 pub(crate) async fn events(
     State(state): State<AppState>,
-    _: Caller,
+    _: by::Machine,
     info: Info,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     AppState,
-    auth::{Admin, Caller},
+    auth::by,
     error::{ApiResult, no_such},
     extract::Json,
     request::Info,
@@ -35,7 +35,7 @@ pub(crate) struct NewReplica {
 
 /// The replicas, and the memory that they take.
 #[utoipa::path(get, path = "/api/replicas", tag = "replicas", responses((status = 200, description = "The replicas", body = Replicas)))]
-pub(crate) async fn list(State(state): State<AppState>, _: Caller, info: Info) -> Reply<Replicas> {
+pub(crate) async fn list(State(state): State<AppState>, _: by::Machine, info: Info) -> Reply<Replicas> {
     let data = state.control.replicas().iter().map(|replica| replica.view(info.lang)).collect();
     Reply(Replicas { data, memory: state.control.memory() })
 }
@@ -45,7 +45,7 @@ pub(crate) async fn list(State(state): State<AppState>, _: Caller, info: Info) -
     responses((status = 202, description = "The replica, loading", body = ReplicaView)))]
 pub(crate) async fn start(
     State(state): State<AppState>,
-    _: Admin,
+    _: by::Replicas,
     info: Info,
     Json(new): Json<NewReplica>,
 ) -> ApiResult<(StatusCode, Reply<ReplicaView>)> {
@@ -58,7 +58,7 @@ pub(crate) async fn start(
     responses((status = 204, description = "It takes no more requests")))]
 pub(crate) async fn stop(
     State(state): State<AppState>,
-    _: Admin,
+    _: by::Replicas,
     Path(id): Path<String>,
 ) -> ApiResult<StatusCode> {
     let id = id.parse().map_err(|error| no_such("replica", "副本", &error))?;

@@ -17,7 +17,7 @@ use rixin_store::{NewResponse, Store, TenantScope};
 use super::{answer, events::Events, prompt};
 use crate::{
     AppState,
-    auth::Caller,
+    auth::by,
     chunks::Chunks,
     error::{ApiError, ApiResult},
     extract::Json,
@@ -57,7 +57,7 @@ async fn keep(
     responses((status = 200, description = "The response, or an event stream of `response.*` events", body = ResponseObject)))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Ask,
     info: Info,
     headers: HeaderMap,
     Json(request): Json<ResponsesRequest>,
@@ -119,7 +119,7 @@ pub(crate) fn bad_answer(error: serde_json::Error) -> ApiError {
 
 fn streamed(
     state: AppState,
-    caller: Caller,
+    caller: by::Ask,
     info: Info,
     upstream: Upstream,
     object: ResponseObject,
@@ -161,7 +161,7 @@ fn streamed(
     responses((status = 200, description = "The response", body = ResponseObject)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Ask,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<ResponseObject>> {
     let stored = state.store.response(&caller.scope, &id).await?;
@@ -174,7 +174,7 @@ pub(crate) async fn get(
     responses((status = 200, description = "It is gone", body = Deleted)))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Ask,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<Deleted>> {
     state.store.delete_response(&caller.scope, &id).await?;
@@ -186,7 +186,7 @@ pub(crate) async fn delete(
     responses((status = 200, description = "The items", body = ItemList)))]
 pub(crate) async fn input_items(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Ask,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<ItemList>> {
     let stored = state.store.response(&caller.scope, &id).await?;

@@ -10,14 +10,14 @@ use super::{
     Ask, affinity,
     pass::{pass_stream, pass_whole},
 };
-use crate::{AppState, auth::Caller, error::ApiResult, extract::Raw, request::Info};
+use crate::{AppState, auth::by, error::ApiResult, extract::Raw, request::Info};
 
 /// Answers a conversation. With `stream` the answer is an event stream of chunks that ends with `[DONE]`.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "openai", request_body = ChatRequest,
     responses((status = 200, description = "The answer, or an event stream of `ChatChunk`", body = ChatResponse)))]
 pub(crate) async fn chat_completions(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Ask,
     info: Info,
     headers: HeaderMap,
     Raw(body): Raw,

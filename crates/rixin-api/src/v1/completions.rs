@@ -9,14 +9,14 @@ use super::{
     chat::with_usage,
     pass::{pass_stream, pass_whole},
 };
-use crate::{AppState, auth::Caller, error::ApiResult, extract::Raw, request::Info};
+use crate::{AppState, auth::by, error::ApiResult, extract::Raw, request::Info};
 
 /// Continues a text, without a chat template.
 #[utoipa::path(post, path = "/v1/completions", tag = "openai", request_body = CompletionRequest,
     responses((status = 200, description = "The continuation, or an event stream of chunks of the same shape", body = CompletionResponse)))]
 pub(crate) async fn completions(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Ask,
     info: Info,
     headers: HeaderMap,
     Raw(body): Raw,

@@ -5,14 +5,14 @@ use http::HeaderMap;
 use rixin_protocol::embedding::{EmbeddingRequest, EmbeddingResponse};
 
 use super::{Ask, pass::pass_whole};
-use crate::{AppState, auth::Caller, error::ApiResult, extract::Raw, request::Info};
+use crate::{AppState, auth::by, error::ApiResult, extract::Raw, request::Info};
 
 /// Turns texts into vectors.
 #[utoipa::path(post, path = "/v1/embeddings", tag = "openai", request_body = EmbeddingRequest,
     responses((status = 200, description = "One vector an input", body = EmbeddingResponse)))]
 pub(crate) async fn embeddings(
     State(state): State<AppState>,
-    caller: Caller,
+    caller: by::Ask,
     info: Info,
     headers: HeaderMap,
     Raw(body): Raw,

@@ -10,7 +10,7 @@ use rixin_protocol::model::{Model, ModelList};
 
 use crate::{
     AppState,
-    auth::Caller,
+    auth::by,
     error::{ApiError, ApiResult},
 };
 
@@ -21,7 +21,7 @@ fn shown(model: ServedModel) -> Model {
 /// The models that can be asked: installed ones and those of external engines.
 #[utoipa::path(get, path = "/v1/models", tag = "openai",
     responses((status = 200, description = "The models", body = ModelList)))]
-pub(crate) async fn list(State(state): State<AppState>, _: Caller) -> ApiResult<Json<ModelList>> {
+pub(crate) async fn list(State(state): State<AppState>, _: by::Browse) -> ApiResult<Json<ModelList>> {
     let data = state.control.models().await?.into_iter().map(shown).collect();
     Ok(Json(ModelList { object: "list".into(), data }))
 }
@@ -31,7 +31,7 @@ pub(crate) async fn list(State(state): State<AppState>, _: Caller) -> ApiResult<
     responses((status = 200, description = "The model", body = Model)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    _: Caller,
+    _: by::Browse,
     Path(id): Path<String>,
 ) -> ApiResult<Json<Model>> {
     let found = state.control.models().await?.into_iter().find(|model| model.id == id);

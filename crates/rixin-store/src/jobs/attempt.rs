@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Cause, Job, JobProgress, JobState, Next, events,
-    row::{job_columns, job_of},
+    row::job_of,
     settle::{self, Held},
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     db::{Tx, sql},
     ledger::{self, LedgerEntry},
     now_ms,
+    row::columns,
 };
 
 /// Why an attempt may not write.
@@ -79,7 +80,7 @@ impl Store {
         let mut tx = self.db().write().await?;
         let row = tx
             .fetch_optional(
-                sql(concat!("SELECT ", job_columns!(), " FROM jobs WHERE id = $1"))
+                sql(concat!("SELECT ", columns!(jobs), " FROM jobs WHERE id = $1"))
                     .bind(job.to_string())
                     .locking(),
             )
@@ -250,14 +251,15 @@ impl AttemptScope {
         Ok(())
     }
 
-    /// Notes where the next attempt goes on.
+    /// Notes where the next attempt goes on. Getting further forgives the attempts that were lost on the way here, so that work whose
+    /// node goes away now and then is not made to wait longer each time.
     ///
     /// # Errors
     /// The attempt was given up: the checkpoint of the one that took over stands.
     pub async fn checkpoint(&self, checkpoint: &Value) -> Result<(), Fenced> {
         let (mut tx, _) = self.begin().await?;
         tx.execute(
-            sql("UPDATE jobs SET checkpoint = $2 WHERE id = $1")
+            sql("UPDATE jobs SET failures = CASE WHEN checkpoint = $2 THEN failures ELSE '{}' END, checkpoint = $2 WHERE id = $1")
                 .bind(self.job.to_string())
                 .bind(checkpoint.to_string()),
         )
@@ -266,13 +268,15 @@ impl AttemptScope {
         Ok(())
     }
 
-    /// Keeps answers to lines of the input, and what they took, in one transaction. A line that has an answer keeps it.
+    /// Keeps answers to lines of the input, and what they took, in one transaction. A line that has an answer keeps it. As with a
+    /// checkpoint, getting further forgives earlier losses.
     ///
     /// # Errors
     /// The attempt was given up.
     pub async fn answer_lines(&self, answers: &[LineAnswer]) -> Result<(), Fenced> {
-        let (mut tx, _) = self.begin().await?;
+        let (mut tx, held) = self.begin().await?;
         let mut used = Vec::new();
+        let mut further = false;
         for answer in answers {
             let added = tx
                 .execute(
@@ -283,12 +287,19 @@ impl AttemptScope {
                         .bind(&answer.answer),
                 )
                 .await?;
-            used.extend(answer.used.as_ref().filter(|_| added > 0));
+            if added > 0 {
+                further = true;
+                used.extend(&answer.used);
+            }
         }
-        // the sums are shared with the gateways' writers: all take them in one order
+        // In the order in which the gateway's writer takes the sums' rows, so that two never wait for each other.
         used.sort_unstable_by(|a, b| ledger::order(a, b));
-        for entry in used {
-            ledger::insert(&mut tx, entry).await?;
+        for used in used {
+            ledger::insert(&mut tx, used).await?;
+        }
+        if further && !held.failures.is_empty() {
+            let forgive = sql("UPDATE jobs SET failures = '{}' WHERE id = $1");
+            tx.execute(forgive.bind(self.job.to_string())).await?;
         }
         tx.commit().await?;
         Ok(())

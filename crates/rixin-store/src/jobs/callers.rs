@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Attempt, Job, JobQuery, JobState, NewJob, events,
-    row::{attempt_of, job_columns, job_of},
+    row::{attempt_of, job_of},
     settle,
 };
 use crate::{
@@ -13,13 +13,13 @@ use crate::{
     db::{Sql, Tx, sql},
     now_ms,
     page::{Cursor, MAX_LIMIT},
-    row::parsed,
+    row::{columns, parsed},
 };
 
 fn one(scope: &TenantScope, id: JobId) -> Sql {
     sql(concat!(
         "SELECT ",
-        job_columns!(),
+        columns!(jobs),
         " FROM jobs WHERE id = $1 AND tenant_id = $2 AND ($3 IS NULL OR key_id = $3)"
     ))
     .bind(id.to_string())
@@ -121,7 +121,7 @@ impl Store {
     pub async fn jobs(&self, scope: &TenantScope, query: &JobQuery) -> Result<Page<Job>, Error> {
         let limit = if query.limit == 0 { 50 } else { query.limit.min(MAX_LIMIT) };
         let cursor = query.after.as_deref().map(Cursor::decode).transpose()?;
-        let mut list = sql(concat!("SELECT ", job_columns!(), " FROM jobs WHERE tenant_id = "));
+        let mut list = sql(concat!("SELECT ", columns!(jobs), " FROM jobs WHERE tenant_id = "));
         list.push_bind(scope.tenant_text());
         if let Some(key) = scope.key_text() {
             list.push(" AND key_id = ").push_bind(key);
@@ -177,8 +177,11 @@ impl Store {
         let rows = self
             .db()
             .fetch_all(
-                sql("SELECT number, executor, place, started_at, seen_at, ended_at, cause, reason FROM attempts \
-                     WHERE job_id = $1 ORDER BY number")
+                sql(concat!(
+                    "SELECT ",
+                    columns!(attempts),
+                    " FROM attempts WHERE job_id = $1 ORDER BY number"
+                ))
                 .bind(id.to_string()),
             )
             .await?;
@@ -210,41 +213,44 @@ impl Store {
         self.job(scope, id).await
     }
 
-    /// Queues a failed or cancelled job again; it goes on from its checkpoint. One that needs jobs which are not over waits for them.
+    /// Queues a failed or cancelled job again; it goes on from its checkpoint. One that needs jobs that are not over waits for them.
     ///
     /// # Errors
     /// There is no such job in the scope, it has neither failed nor been cancelled, or a job that it needs did not succeed.
     pub async fn retry_job(&self, scope: &TenantScope, id: JobId) -> Result<Job, Error> {
         let mut tx = self.db().write().await?;
-        let row = tx.fetch_optional(one(scope, id).locking()).await?.ok_or_else(|| missing(id))?;
-        let job = tx.read(job_of(&row))?;
-        if !matches!(job.state, JobState::Failed | JobState::Cancelled) {
-            return Err(Error::WrongState {
-                en: format!(
-                    "the job is {}: only a failed or cancelled job can be tried again",
-                    job.state.as_str()
-                ),
-                zh: format!("任务状态为 {}：只有失败或已取消的任务可以重试", job.state.as_str()),
-            });
-        }
-        let mut state = JobState::Queued;
-        let needed = tx
+        // What it needs is locked first, as where a needed job ends: in the other order the two could wait for each other.
+        let needs = tx
             .fetch_all(
-                sql("SELECT j.id, j.state FROM job_needs n JOIN jobs j ON j.id = n.needs_id WHERE n.job_id = $1 ORDER BY j.id")
+                sql("SELECT id, state FROM jobs WHERE id IN (SELECT needs_id FROM job_needs WHERE job_id = $1) ORDER BY id")
                     .bind(id.to_string())
                     .locking(),
             )
             .await?;
-        for row in needed {
-            let (needs, word): (String, String) = (tx.read(row.at(0))?, tx.read(row.at(1))?);
+        let row = tx.fetch_optional(one(scope, id).locking()).await?.ok_or_else(|| missing(id))?;
+        let job = tx.read(job_of(&row))?;
+        if !matches!(job.state, JobState::Failed | JobState::Cancelled) {
+            return Err(Error::JobState {
+                id: id.to_string(),
+                en: format!(
+                    "tried again while it is {}: only a failed or cancelled one can",
+                    job.state.as_str()
+                ),
+                zh: format!("当前状态为 {}，不能重试：只有失败或已取消的任务可以重试", job.state.as_str()),
+            });
+        }
+        let mut state = JobState::Queued;
+        for needed in &needs {
+            let (needed, word): (String, String) = (tx.read(needed.at(0))?, tx.read(needed.at(1))?);
             match JobState::from_word(&word) {
                 Some(JobState::Succeeded) => {}
                 Some(JobState::Failed | JobState::Cancelled) => {
-                    return Err(Error::WrongState {
+                    return Err(Error::JobState {
+                        id: id.to_string(),
                         en: format!(
-                            "the job {needs} that it needs did not succeed: try that one again first"
+                            "tried again, as the job {needed} that it needs did not succeed: try that one again first"
                         ),
-                        zh: format!("所依赖的任务 {needs} 未成功：请先重试该任务"),
+                        zh: format!("不能重试，因为所依赖的任务 {needed} 未成功：请先重试该任务"),
                     });
                 }
                 _ => state = JobState::Blocked,
@@ -271,9 +277,10 @@ impl Store {
         let row = tx.fetch_optional(one(scope, id).locking()).await?.ok_or_else(|| missing(id))?;
         let job = tx.read(job_of(&row))?;
         if !job.state.is_over() {
-            return Err(Error::WrongState {
-                en: format!("the job is {} and not over: cancel it first", job.state.as_str()),
-                zh: format!("任务状态为 {}，尚未结束：请先取消", job.state.as_str()),
+            return Err(Error::JobState {
+                id: id.to_string(),
+                en: "removed while it is not over: cancel it first".into(),
+                zh: "尚未结束，不能删除：请先取消".into(),
             });
         }
         tx.execute(sql("DELETE FROM jobs WHERE id = $1").bind(id.to_string())).await?;

@@ -9,61 +9,6 @@ use crate::{
     row::{count, json, parsed, parsed_opt, word},
 };
 
-/// The columns of a job, by name: a connection of Postgres keeps its prepared statements, and those that promised all columns would
-/// break when a later schema adds one.
-macro_rules! job_columns {
-    ($table:literal) => {
-        concat!(
-            $table,
-            "id, ",
-            $table,
-            "tenant_id, ",
-            $table,
-            "key_id, ",
-            $table,
-            "kind, ",
-            $table,
-            "title, ",
-            $table,
-            "params, ",
-            $table,
-            "inputs, ",
-            $table,
-            "resources, ",
-            $table,
-            "priority, ",
-            $table,
-            "state, ",
-            $table,
-            "reason, ",
-            $table,
-            "attempt, ",
-            $table,
-            "failures, ",
-            $table,
-            "progress, ",
-            $table,
-            "checkpoint, ",
-            $table,
-            "result, ",
-            $table,
-            "cancel, ",
-            $table,
-            "not_before, ",
-            $table,
-            "created_at, ",
-            $table,
-            "started_at, ",
-            $table,
-            "ended_at"
-        )
-    };
-    () => {
-        job_columns!("")
-    };
-}
-pub(super) use job_columns;
-
 fn small(row: &Row, column: &str) -> Result<u32, sqlx::Error> {
     Ok(u32::try_from(count(row, column)?).unwrap_or(u32::MAX))
 }

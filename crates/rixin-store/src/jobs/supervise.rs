@@ -4,18 +4,12 @@ use rand::{RngExt as _, distr::Alphanumeric};
 use rixin_base::{Fault, JobId};
 use serde_json::{Value, json};
 
-use super::{
-    Cause, Job, JobState, Resources,
-    attempt::token_hash,
-    events,
-    row::{job_columns, job_of},
-    settle,
-};
+use super::{Cause, Job, JobState, Resources, attempt::token_hash, events, row::job_of, settle};
 use crate::{
     Error, Store,
     db::{Db, sql},
     now_ms,
-    row::parsed,
+    row::{columns, parsed},
 };
 
 /// Jobs that are read at a time when one is claimed, and how often: those of one executor must not hide those of another.
@@ -143,9 +137,8 @@ impl Supervisor {
                 .fetch_all(
                     sql(concat!(
                         "SELECT ",
-                        job_columns!(),
-                        " FROM jobs WHERE state = 'queued' AND not_before <= $1 \
-                          ORDER BY priority DESC, created_at, id LIMIT $2 OFFSET $3"
+                        columns!(jobs),
+                        " FROM jobs WHERE state = 'queued' AND not_before <= $1 ORDER BY priority DESC, created_at, id LIMIT $2 OFFSET $3"
                     ))
                     .bind(now_ms())
                     .bind(PAGE)
@@ -180,7 +173,7 @@ impl Supervisor {
             .fetch_optional(
                 sql(concat!(
                     "SELECT ",
-                    job_columns!(),
+                    columns!(jobs),
                     " FROM jobs WHERE id = $1 AND state = 'queued' AND not_before <= $2"
                 ))
                 .bind(job.to_string())
@@ -322,7 +315,7 @@ impl Supervisor {
         let db = self.store.db();
         let row = db
             .fetch_optional(
-                sql(concat!("SELECT ", job_columns!(), " FROM jobs WHERE id = $1")).bind(job.to_string()),
+                sql(concat!("SELECT ", columns!(jobs), " FROM jobs WHERE id = $1")).bind(job.to_string()),
             )
             .await?;
         row.map(|row| job_of(&row)).transpose().map_err(|error| db.failed(error))
@@ -336,12 +329,8 @@ impl Supervisor {
         let db = self.store.db();
         let row = db
             .fetch_optional(
-                sql(concat!(
-                    "SELECT ",
-                    job_columns!("j."),
-                    " FROM attempts a JOIN jobs j ON j.id = a.job_id AND j.attempt = a.number \
-                      WHERE a.token_hash = $1 AND a.ended_at IS NULL AND j.state = 'running'"
-                ))
+                sql("SELECT j.* FROM attempts a JOIN jobs j ON j.id = a.job_id AND j.attempt = a.number \
+                     WHERE a.token_hash = $1 AND a.ended_at IS NULL AND j.state = 'running'")
                 .bind(token_hash(token)),
             )
             .await?;

@@ -8,7 +8,7 @@ use std::{
 use rixin_base::{JobId, KeyId};
 
 use super::attempt::token_hash;
-use crate::{Error, Identity, Role, Store, TenantScope, now_ms};
+use crate::{Error, Identity, Right, Role, Store, TenantScope, now_ms};
 
 /// What a token starts with.
 const PREFIX: &str = "rxj-";
@@ -89,6 +89,8 @@ impl Store {
             key_id: job.key.unwrap_or_else(nobody),
             name: job.title,
             role: Role::Member,
+            host: false,
+            rights: [Right::Ask, Right::Browse].into_iter().collect(),
             scope: TenantScope { tenant: job.tenant, key: job.key },
         });
         cache.put(hash, Known { identity: Arc::clone(&identity), job: job.id, checked_ms });

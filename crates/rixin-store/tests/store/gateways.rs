@@ -15,9 +15,9 @@ use crate::{
 };
 
 on_both! {
-    processes_that_start_at_once_make_one_schema_one_tenant_and_one_admin_key
+    processes_that_start_at_once_make_one_schema_one_tenant_and_one_owner_key
     a_key_revoked_by_one_gateway_is_refused_by_the_other
-    admins_who_revoke_each_other_leave_one
+    owners_who_revoke_each_other_leave_one
     messages_added_at_once_are_all_there_under_one_title
     changes_at_once_do_not_undo_each_other
     usage_metered_at_once_adds_up_exactly
@@ -44,7 +44,7 @@ async fn start(options: StoreOptions) -> bool {
     first.is_some()
 }
 
-async fn processes_that_start_at_once_make_one_schema_one_tenant_and_one_admin_key(database: Database) {
+async fn processes_that_start_at_once_make_one_schema_one_tenant_and_one_owner_key(database: Database) {
     let again = || start(database.options());
     let made = tokio::join!(again(), again(), again(), again(), again());
     let made = [made.0, made.1, made.2, made.3, made.4];
@@ -53,7 +53,7 @@ async fn processes_that_start_at_once_make_one_schema_one_tenant_and_one_admin_k
     assert_eq!(store.operator().tenants().await.expect("list").len(), 1);
     let scope = store.operator().default_scope().await.expect("scope");
     let keys = store.keys(&scope).await.expect("list");
-    assert_eq!((keys.len(), keys.iter().filter(|key| key.role == Role::Admin).count()), (51, 1));
+    assert_eq!((keys.len(), keys.iter().filter(|key| key.role == Role::Owner).count()), (51, 1));
 }
 
 async fn a_key_revoked_by_one_gateway_is_refused_by_the_other(database: Database) {
@@ -72,15 +72,15 @@ async fn a_key_revoked_by_one_gateway_is_refused_by_the_other(database: Database
     }
 }
 
-async fn admins_who_revoke_each_other_leave_one(database: Database) {
+async fn owners_who_revoke_each_other_leave_one(database: Database) {
     let (one, other) = (database.open().await, database.open().await);
     let mut left = one.first_key().await.expect("works").expect("first").key.id;
     let scope = one.operator().default_scope().await.expect("scope");
     for round in 0..10 {
         let rival =
-            one.create_key(&scope, &format!("rival {round}"), Role::Admin).await.expect("created").key.id;
+            one.create_key(&scope, &format!("rival {round}"), Role::Owner).await.expect("created").key.id;
         let (first, second) = tokio::join!(one.revoke_key(&scope, rival), other.revoke_key(&scope, left));
-        let refused = |result: &Result<_, Error>| matches!(result, Err(Error::LastAdmin { .. }));
+        let refused = |result: &Result<_, Error>| matches!(result, Err(Error::LastOwner { .. }));
         assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
         assert!(refused(&first) || refused(&second), "{first:?} {second:?}");
         if second.is_ok() {

@@ -21,6 +21,8 @@ on_both! {
     a_process_that_a_cluster_starts_again_is_the_next_attempt
     a_cancelled_job_is_over_at_once_or_when_its_process_lets_go
     what_waits_for_a_job_follows_its_end
+    a_job_whose_needs_failed_is_not_tried_again_before_them
+    getting_further_forgives_what_was_lost
     many_jobs_of_one_executor_hide_none_of_another
     priority_goes_first_and_a_pause_is_kept
     another_tenants_job_does_not_exist
@@ -169,7 +171,7 @@ async fn an_attempt_that_was_given_up_changes_nothing(database: Database) {
     attempt.finish(&json!("right"), &[]).await.expect("taken");
     let done = store.job(&scope, job.id).await.expect("there");
     assert_eq!((done.result, done.checkpoint), (Some(json!("right")), Some(json!({"by": 2}))));
-    assert_eq!(done.failures, BTreeMap::from([(Cause::Lost, 1)]));
+    assert!(done.failures.is_empty(), "its checkpoint forgave the loss: {:?}", done.failures);
 }
 
 async fn a_process_that_a_cluster_starts_again_is_the_next_attempt(database: Database) {
@@ -241,18 +243,57 @@ async fn what_waits_for_a_job_follows_its_end(database: Database) {
     assert!(failed.reason.expect("told").message.en.contains(&both.id.to_string()));
     let refused = store.submit_job(&scope, NewJob { needs: vec![both.id], ..new("import") }).await;
     assert_eq!(refused.expect_err("it can't succeed").code(), Code::InvalidValue);
+}
 
-    let early = store.retry_job(&scope, last.id).await.expect_err("what it needs has failed");
-    assert_eq!(early.code(), Code::Conflict);
-    assert!(early.to_string().contains(&both.id.to_string()), "{early}");
-    store.retry_job(&scope, both.id).await.expect("it has failed");
-    assert_eq!(store.retry_job(&scope, last.id).await.expect("it has failed").state, JobState::Blocked);
-    let twice = store.retry_job(&scope, last.id).await.expect_err("it waits");
-    assert_eq!(twice.code(), Code::Conflict);
-    assert_eq!(store.remove_job(&scope, last.id).await.expect_err("it waits").code(), Code::Conflict);
-    let (attempt, _) = enter(&store, &claim(&store).await.expect("it waits")).await;
-    attempt.finish(&Value::Null, &[]).await.expect("taken");
-    assert_eq!(state(&store, &scope, &last).await, JobState::Queued);
+async fn a_job_whose_needs_failed_is_not_tried_again_before_them(database: Database) {
+    let store = database.open().await;
+    let scope = tenant(&store, "one").await;
+    let first = store.submit_job(&scope, new("import")).await.expect("submitted");
+    let needs = NewJob { needs: vec![first.id], ..new("batch") };
+    let second = store.submit_job(&scope, needs).await.expect("submitted");
+    let error = store.retry_job(&scope, second.id).await.expect_err("it waits");
+    assert_eq!(error.code(), Code::Conflict, "{error}");
+    store.cancel_job(&scope, first.id).await.expect("cancelled");
+    assert_eq!(state(&store, &scope, &second).await, JobState::Failed);
+    let error = store.retry_job(&scope, second.id).await.expect_err("what it needs did not succeed");
+    assert_eq!(error.code(), Code::Conflict, "{error}");
+    assert!(error.to_string().contains(&first.id.to_string()), "{error}");
+    store.retry_job(&scope, first.id).await.expect("queued");
+    assert_eq!(store.retry_job(&scope, second.id).await.expect("waits").state, JobState::Blocked);
+    let (attempt, _) = enter(&store, &claim(&store).await.expect("the first")).await;
+    attempt.finish(&json!({}), &[]).await.expect("taken");
+    assert_eq!(state(&store, &scope, &second).await, JobState::Queued);
+    let error = store.remove_job(&scope, second.id).await.expect_err("not over");
+    assert_eq!(error.code(), Code::Conflict, "{error}");
+}
+
+async fn getting_further_forgives_what_was_lost(database: Database) {
+    let store = database.open().await;
+    let scope = tenant(&store, "one").await;
+    let job = store.submit_job(&scope, new("import")).await.expect("submitted");
+    let failures = async || store.job(&scope, job.id).await.expect("there").failures;
+    let lose = async |line: Option<u64>, checkpoint: Option<u64>| {
+        let (attempt, _) = enter(&store, &claim(&store).await.expect("queued")).await;
+        if let Some(line) = line {
+            let answer = LineAnswer { line, ok: true, answer: "{}".into(), used: None };
+            attempt.answer_lines(&[answer]).await.expect("kept");
+        }
+        if let Some(step) = checkpoint {
+            attempt.checkpoint(&json!({ "step": step })).await.expect("kept");
+        }
+        attempt.fail(Cause::Lost, &fault("lost"), again()).await.expect("taken");
+    };
+    lose(None, None).await;
+    lose(None, None).await;
+    assert_eq!(failures().await, BTreeMap::from([(Cause::Lost, 2)]));
+    lose(Some(1), None).await;
+    assert_eq!(failures().await, BTreeMap::from([(Cause::Lost, 1)]), "a new line was answered");
+    lose(Some(1), None).await;
+    assert_eq!(failures().await, BTreeMap::from([(Cause::Lost, 2)]), "the line had its answer");
+    lose(None, Some(1)).await;
+    assert_eq!(failures().await, BTreeMap::from([(Cause::Lost, 1)]), "a new checkpoint");
+    lose(None, Some(1)).await;
+    assert_eq!(failures().await, BTreeMap::from([(Cause::Lost, 2)]), "the same checkpoint again");
 }
 
 /// Jobs that one executor has no room for do not hide those of another.

@@ -12,7 +12,7 @@ on_both! {
     the_first_key_is_given_once_and_no_secret_is_in_the_files
     wrong_keys_are_unknown
     a_revocation_by_another_process_takes_effect
-    the_last_admin_key_stays
+    the_last_owner_key_stays
     nothing_of_another_tenant_or_key_can_be_named
     messages_make_a_tree_and_the_branch_is_exported
     a_long_chain_is_deleted_with_its_index
@@ -29,7 +29,7 @@ async fn the_first_key_is_given_once_and_no_secret_is_in_the_files(database: Dat
     assert!(first.secret.starts_with("rx-") && first.secret.len() >= 43, "{}", first.secret.len());
     assert!(store.first_key().await.expect("works").is_none());
     let identity = store.authenticate(&first.secret).await.expect("works").expect("known");
-    assert_eq!((identity.role, identity.key_id), (Role::Admin, first.key.id));
+    assert_eq!((identity.role, identity.key_id), (Role::Owner, first.key.id));
     store.close().await;
     for entry in std::fs::read_dir(database.dir.path()).expect("folder") {
         let path = entry.expect("entry").path();
@@ -82,13 +82,13 @@ async fn a_revocation_by_another_process_takes_effect(database: Database) {
     assert!(listed.iter().any(|k| k.id == key.key.id && k.revoked_at.is_some()));
 }
 
-async fn the_last_admin_key_stays(database: Database) {
+async fn the_last_owner_key_stays(database: Database) {
     let store = database.open().await;
     let first = store.first_key().await.expect("works").expect("first");
     let scope = scope_of(&store, &first.secret).await;
     let error = store.revoke_key(&scope, first.key.id).await.expect_err("last one");
     assert_eq!(error.code(), Code::Conflict);
-    store.create_key(&scope, "second", Role::Admin).await.expect("created");
+    store.create_key(&scope, "second", Role::Owner).await.expect("created");
     store.revoke_key(&scope, first.key.id).await.expect("another is there");
 }
 
@@ -99,7 +99,7 @@ async fn nothing_of_another_tenant_or_key_can_be_named(database: Database) {
     let colleague = scope_of(&store, &colleague.secret).await;
     store.operator().create_tenant("other").await.expect("tenant");
     let other_tenant = store.operator().scope("other").await.expect("scope");
-    let other = store.create_key(&other_tenant, "theirs", Role::Admin).await.expect("created");
+    let other = store.create_key(&other_tenant, "theirs", Role::Owner).await.expect("created");
     let other_key = other.key.id;
     let other = scope_of(&store, &other.secret).await;
 

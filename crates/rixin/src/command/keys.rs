@@ -20,7 +20,7 @@ pub enum Keys {
         /// What its holder or use is called
         #[arg(value_name = "NAME")]
         name: String,
-        /// What it may do: everything, or ask models and keep its own conversations
+        /// What it may do: docs/rights.md has the table
         #[arg(long, value_enum, default_value_t = RoleFlag::Member)]
         role: RoleFlag,
     },
@@ -41,10 +41,26 @@ pub enum Keys {
 /// A role on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RoleFlag {
-    /// Everything
-    Admin,
-    /// Ask models
+    /// Everything in its organisation, and in the host organisation the machine
+    #[value(alias = "admin")]
+    Owner,
+    /// Work that runs; in the host organisation models and replicas
+    Operator,
+    /// Ask models, and keep what is its own
     Member,
+    /// See what was used and done
+    Auditor,
+}
+
+impl From<RoleFlag> for Role {
+    fn from(flag: RoleFlag) -> Self {
+        match flag {
+            RoleFlag::Owner => Role::Owner,
+            RoleFlag::Operator => Role::Operator,
+            RoleFlag::Member => Role::Member,
+            RoleFlag::Auditor => Role::Auditor,
+        }
+    }
 }
 
 impl Keys {
@@ -62,10 +78,7 @@ impl Keys {
 }
 
 async fn create(context: &Context, store: &Store, name: &str, role: RoleFlag) -> Done {
-    let role = match role {
-        RoleFlag::Admin => Role::Admin,
-        RoleFlag::Member => Role::Member,
-    };
+    let role = Role::from(role);
     let scope = store.operator().default_scope().await?;
     let created = store.create_key(&scope, name, role).await?;
     let out = context.out;

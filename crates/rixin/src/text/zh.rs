@@ -60,7 +60,7 @@ pub const TABLE: &[(&str, &str, &str)] = &[
     ("keys", "", "创建、列出和吊销 API 密钥"),
     ("keys create", "", "创建密钥；只显示这一次，不会保存在任何地方"),
     ("keys create", "name", "持有者或用途"),
-    ("keys create", "role", "权限：admin 可做一切，member 只能使用模型并保存自己的会话"),
+    ("keys create", "role", "能做什么：权限表见 docs/rights.zh-CN.md"),
     ("keys list", "", "列出密钥，不含密钥内容"),
     ("keys list", "all", "包括已吊销的"),
     ("keys revoke", "", "吊销密钥；运行中的服务器在半秒内拒绝它"),

@@ -117,8 +117,8 @@ fn announce(out: Out, address: SocketAddr, key: Option<&str>) {
     } else {
         if let Some(key) = key {
             text.push_str(&out.lang.pick(
-                format!("Admin key:  {key}\n            It is shown this once and stored nowhere: keep it. Another one: rixin keys create NAME --role admin\n"),
-                format!("管理员密钥：{key}\n            只显示这一次，不会保存在任何地方，请妥善保管。另建：rixin keys create 名称 --role admin\n"),
+                format!("Admin key:  {key}\n            It is shown this once and stored nowhere: keep it. Another one: rixin keys create NAME --role owner\n"),
+                format!("管理员密钥：{key}\n            只显示这一次，不会保存在任何地方，请妥善保管。另建：rixin keys create 名称 --role owner\n"),
             ));
         }
         text.push_str(&out.lang.pick(
