@@ -8,9 +8,11 @@
 //!
 //! It does not know HTTP, models or replicas, and it never keeps the secret of a key.
 
+mod audit;
 mod batches;
 mod blobs;
 mod conversations;
+mod csv;
 mod db;
 mod error;
 mod export;
@@ -31,12 +33,17 @@ mod search;
 mod settings;
 mod usage;
 
+pub use audit::{
+    Acting, Actor, AuditFinding, AuditHead, AuditHeadLine, AuditOutcome, AuditQuery, AuditReport, AuditRow,
+    AuditVerifier, acting,
+};
 pub use batches::{NewBatch, StoredBatch};
 pub use blobs::{
     Blob, BlobError, BlobOptions, BlobStream, Blobs, FRESH_FOR, MAX_BLOB_BYTES, S3Options, SAFE_AGE,
     SecretKey, Sha256, StoredBlob,
 };
 pub use conversations::{Conversation, ConversationPatch, ConversationQuery, NewConversation};
+pub use csv::{audit_csv_head, audit_csv_row, csv_line};
 pub use db::DatabaseUrl;
 pub use error::Error;
 pub use export::markdown;

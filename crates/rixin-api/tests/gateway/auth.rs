@@ -83,6 +83,9 @@ const MATRIX: &[(&str, &str, Access)] = &[
     ("GET", "/api/conversations/{id}/export", By(Right::Ask)),
     ("POST", "/api/conversations/{id}/messages", By(Right::Ask)),
     ("GET", "/api/usage", By(Right::OwnUsage)),
+    ("GET", "/api/audit", By(Right::Audit)),
+    ("GET", "/api/audit/export", By(Right::Audit)),
+    ("GET", "/api/audit/verify", By(Right::Audit)),
 ];
 
 fn documented() -> Vec<(String, String)> {
