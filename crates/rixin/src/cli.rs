@@ -99,6 +99,9 @@ pub enum Command {
     /// Look at long work, cancel it, try it again
     #[command(subcommand, arg_required_else_help = true)]
     Job(command::job::Job),
+    /// Look at the cluster that jobs run on
+    #[command(subcommand, arg_required_else_help = true)]
+    Cluster(command::cluster::Cluster),
     /// Look at this machine: what is there, what is missing, and the command that mends it
     Doctor(command::doctor::Doctor),
     /// Show the settings and where each came from

@@ -1,11 +1,12 @@
 //! What a page shows of the machine and the cluster that jobs run on.
 
-use rixin_base::{Fault, Lang};
+use rixin_base::{Fault, Lang, Settings};
 use rixin_slurm::{Job as SlurmJob, Node, NodeState, Phase};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Jobs;
+use crate::Error;
 
 /// Where jobs run.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -112,6 +113,38 @@ pub struct ClusterJobView {
     pub restarts: u32,
 }
 
+/// The cluster of the settings, asked for without a running server; `None` where none is configured.
+pub async fn cluster_now(settings: &Settings, lang: Lang) -> Option<ClusterState> {
+    if settings.slurm_url.is_empty() {
+        return None;
+    }
+    let asked = async {
+        let client = super::slurm::connect(settings).await?;
+        let nodes = client.nodes().await.map_err(Error::other)?;
+        Ok::<_, Error>((nodes, client.jobs().await.map_err(Error::other)?))
+    };
+    let (nodes, jobs, trouble) = match asked.await {
+        Ok((nodes, jobs)) => (nodes, jobs, None),
+        Err(error) => (Vec::new(), Vec::new(), Some(Fault::from(error))),
+    };
+    Some(state(settings, nodes, &jobs, trouble.as_ref(), lang))
+}
+
+fn state(
+    settings: &Settings,
+    nodes: Vec<Node>,
+    jobs: &[SlurmJob],
+    trouble: Option<&Fault>,
+    lang: Lang,
+) -> ClusterState {
+    ClusterState {
+        url: settings.slurm_url.clone(),
+        trouble: trouble.map(|fault| fault.text(lang).to_owned()),
+        nodes: nodes.into_iter().map(node).collect(),
+        jobs: jobs.iter().filter(|job| job.phase() != Phase::Ended).map(job).collect(),
+    }
+}
+
 impl Jobs {
     /// The machine, and the cluster as it is now.
     pub async fn cluster(&self, lang: Lang) -> ClusterView {
@@ -130,12 +163,7 @@ impl Jobs {
                 Ok(nodes) => (nodes, slurm.trouble()),
                 Err(error) => (Vec::new(), Some(Fault::from(error))),
             };
-            cluster = Some(ClusterState {
-                url: self.settings.slurm_url.clone(),
-                trouble: trouble.map(|fault| fault.text(lang).to_owned()),
-                nodes: nodes.into_iter().map(node).collect(),
-                jobs: slurm.seen().iter().filter(|job| job.phase() != Phase::Ended).map(job).collect(),
-            });
+            cluster = Some(state(&self.settings, nodes, &slurm.seen(), trouble.as_ref(), lang));
         }
         ClusterView { executor: self.settings.executor.clone(), machine, cluster }
     }

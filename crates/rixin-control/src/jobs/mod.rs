@@ -23,7 +23,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::cluster::{
-    AcceleratorView, ClusterJobView, ClusterNodeView, ClusterState, ClusterView, MachineView,
+    AcceleratorView, ClusterJobView, ClusterNodeView, ClusterState, ClusterView, MachineView, cluster_now,
 };
 use self::{
     executor::{Executor, Started, Watched},

@@ -111,7 +111,7 @@ impl Slurm {
         if let Some(client) = &*held {
             return Ok(client.clone());
         }
-        match self.connect().await {
+        match connect(&self.settings).await {
             Ok(client) => {
                 tracing::info!(url = %self.settings.slurm_url, "connected to the cluster");
                 *self.trouble.lock() = None;
@@ -133,66 +133,6 @@ impl Slurm {
             tracing::error!("the cluster can't be used: {}", fault.message.en);
         }
         *trouble = Some(fault);
-    }
-
-    async fn connect(&self) -> Result<Client> {
-        let settings = &self.settings;
-        let server = settings.slurm_url.parse().map_err(Error::other)?;
-        let token = TokenSource::parse(&settings.slurm_token, &settings.slurm_user).map_err(Error::other)?;
-        let mut options = Options::new(server, settings.slurm_user.clone(), token);
-        options.suite = settings.slurm_suite.parse().map_err(Error::other)?;
-        let client = Client::connect(options).await.map_err(Error::other)?;
-        let nodes = client.nodes().await.map_err(Error::other)?;
-        self.can_reach_us(&nodes)?;
-        Ok(client)
-    }
-
-    /// Processes on other machines need an address of the gateway and a database that they can reach.
-    fn can_reach_us(&self, nodes: &[Node]) -> Result<()> {
-        let own = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-        let far = nodes.iter().find(|node| short(&node.host) != short(&own));
-        let Some(far) = far else { return Ok(()) };
-        let refuse = |en: String, zh: String| Err(Error::Other(Box::new(Fault::new(Code::InvalidValue, en, zh))));
-        if self.settings.database_url.reveal().is_none() {
-            return refuse(
-                format!(
-                    "jobs on the cluster's node {} (machine {}) can't reach the SQLite database of this machine: set database_url to a Postgres database that the nodes reach",
-                    far.name, far.host
-                ),
-                format!(
-                    "集群节点 {}（主机 {}）上的任务无法访问本机的 SQLite 数据库：请将 database_url 设为各节点可访问的 Postgres 数据库",
-                    far.name, far.host
-                ),
-            );
-        }
-        if self.settings.gateway_url.is_empty() && self.settings.listen.ip().is_loopback() {
-            return refuse(
-                format!(
-                    "jobs on the cluster's node {} can't reach this server at {}: set gateway_url to an address that the nodes reach, and listen accordingly",
-                    far.name, self.settings.listen
-                ),
-                format!(
-                    "集群节点 {} 上的任务无法通过 {} 访问本服务器：请将 gateway_url 设为各节点可访问的地址，并相应设置 listen",
-                    far.name, self.settings.listen
-                ),
-            );
-        }
-        if self.settings.gateway_url.is_empty() && self.settings.listen.ip().is_unspecified() {
-            return refuse(
-                format!(
-                    "jobs on the cluster's node {} don't know where this server is: set gateway_url, such as http://{own}:{}",
-                    far.name,
-                    self.settings.listen.port()
-                ),
-                format!(
-                    "集群节点 {} 上的任务不知道本服务器的地址：请设置 gateway_url，例如 http://{own}:{}",
-                    far.name,
-                    self.settings.listen.port()
-                ),
-            );
-        }
-        Ok(())
     }
 
     fn folder(&self, job: JobId) -> PathBuf {
@@ -366,6 +306,67 @@ impl Slurm {
         }
         Ok(Watched::Alive(changed))
     }
+}
+
+/// Connects to the cluster of the settings, and checks that jobs there can reach this server.
+pub(super) async fn connect(settings: &Settings) -> Result<Client> {
+    let server = settings.slurm_url.parse().map_err(Error::other)?;
+    let token = TokenSource::parse(&settings.slurm_token, &settings.slurm_user).map_err(Error::other)?;
+    let mut options = Options::new(server, settings.slurm_user.clone(), token);
+    options.suite = settings.slurm_suite.parse().map_err(Error::other)?;
+    let client = Client::connect(options).await.map_err(Error::other)?;
+    let nodes = client.nodes().await.map_err(Error::other)?;
+    can_reach_us(settings, &nodes)?;
+    Ok(client)
+}
+
+/// Processes on other machines need an address of the gateway and a database that they can reach.
+fn can_reach_us(settings: &Settings, nodes: &[Node]) -> Result<()> {
+    let own = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let far = nodes.iter().find(|node| short(&node.host) != short(&own));
+    let Some(far) = far else { return Ok(()) };
+    let refuse =
+        |en: String, zh: String| Err(Error::Other(Box::new(Fault::new(Code::InvalidValue, en, zh))));
+    if settings.database_url.reveal().is_none() {
+        return refuse(
+            format!(
+                "jobs on the cluster's node {} (machine {}) can't reach the SQLite database of this machine: set database_url to a Postgres database that the nodes reach",
+                far.name, far.host
+            ),
+            format!(
+                "集群节点 {}（主机 {}）上的任务无法访问本机的 SQLite 数据库：请将 database_url 设为各节点可访问的 Postgres 数据库",
+                far.name, far.host
+            ),
+        );
+    }
+    if settings.gateway_url.is_empty() && settings.listen.ip().is_loopback() {
+        return refuse(
+            format!(
+                "jobs on the cluster's node {} can't reach this server at {}: set gateway_url to an address that the nodes reach, and listen accordingly",
+                far.name, settings.listen
+            ),
+            format!(
+                "集群节点 {} 上的任务无法通过 {} 访问本服务器：请将 gateway_url 设为各节点可访问的地址，并相应设置 listen",
+                far.name, settings.listen
+            ),
+        );
+    }
+    if settings.gateway_url.is_empty() && settings.listen.ip().is_unspecified() {
+        return refuse(
+            format!(
+                "jobs on the cluster's node {} don't know where this server is: set gateway_url, such as http://{own}:{}",
+                far.name,
+                settings.listen.port()
+            ),
+            format!(
+                "集群节点 {} 上的任务不知道本服务器的地址：请设置 gateway_url，例如 http://{own}:{}",
+                far.name,
+                settings.listen.port()
+            ),
+        );
+    }
+    Ok(())
 }
 
 /// Why it was not submitted.
