@@ -11,7 +11,7 @@ use std::{
 use rixin_tests::{MODEL, Suite, until};
 use serde_json::{Value, json};
 
-const LINES: usize = 400;
+const LINES: usize = 300;
 /// The status of `tests/cluster/up` where the machine can't hold a cluster.
 const CANNOT: i32 = 77;
 
@@ -118,7 +118,7 @@ async fn batch(suite: &Suite, count: usize) -> String {
     let lines: Vec<String> = (0..count)
         .map(|number| {
             json!({"custom_id": format!("q{number}"), "method": "POST", "url": "/v1/chat/completions", "body": {
-                "model": MODEL, "max_tokens": 8, "temperature": 0,
+                "model": MODEL, "max_tokens": 2, "temperature": 0,
                 "messages": [{"role": "user", "content": format!("What is {number} + 1?")}],
             }})
             .to_string()
