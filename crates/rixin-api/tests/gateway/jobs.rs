@@ -221,7 +221,7 @@ async fn jobs_are_cancelled_tried_again_and_removed() {
     assert_eq!((&job["state"], &job["cancelling"]), (&json!("running"), &json!(true)));
     assert!(!played.scope.wanted().await.expect("still its attempt"), "the process sees it");
     let remove = |id: &str| suite.with_key(Method::DELETE, &format!("/api/jobs/{id}"), &suite.admin);
-    assert_eq!(json_of(remove(&first)).await.0, 400, "it is not over");
+    assert_eq!(json_of(remove(&first)).await.0, 409, "it is not over");
     let fault = Fault::new(Code::Cancelled, "cancelled", "已取消");
     played.scope.fail(Cause::Cancelled, &fault, Next::Cancel).await.expect("let go");
     let (_, whole) = json_of(suite.get(&format!("/api/jobs/{first}"))).await;
@@ -237,7 +237,7 @@ async fn jobs_are_cancelled_tried_again_and_removed() {
     let again = suite.play(&first, 2).await;
     again.scope.finish(&json!({}), &[]).await.expect("finished");
     let (status, error) = post(format!("/api/jobs/{first}/retry")).await;
-    assert_eq!((status, &error["error"]["code"]), (400, &json!("invalid_value")), "it has succeeded");
+    assert_eq!((status, &error["error"]["code"]), (409, &json!("conflict")), "it has succeeded");
     for id in [&first, &second] {
         assert_eq!(remove(id).send().await.expect("an answer").status(), 204);
         assert_eq!(json_of(suite.get(&format!("/api/jobs/{id}"))).await.0, 404);

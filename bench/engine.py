@@ -1,7 +1,4 @@
-"""An external engine that answers at once: OpenAI's protocol, no model behind it.
-
-`rate`: answers a second at most; 0: no limit. The answer names the question, so that one in the wrong place is seen.
-"""
+"""An external engine that answers at once: OpenAI's protocol, no model behind it."""
 import asyncio
 import json
 import threading
@@ -11,8 +8,9 @@ NAME = "echo"
 
 
 class Engine:
-    def __init__(self, rate: float = 0) -> None:
-        self.rate, self.next, self.asked = rate, 0.0, 0
+    model = NAME
+
+    def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         ready = threading.Event()
 
@@ -46,11 +44,6 @@ class Engine:
             writer.close()
 
     async def answer(self, writer, request: dict) -> None:
-        self.asked += 1
-        if self.rate:
-            now = time.monotonic()
-            self.next = max(self.next, now) + 1 / self.rate
-            await asyncio.sleep(self.next - now)
         text = request["messages"][-1]["content"]
         usage = {"prompt_tokens": len(text), "completion_tokens": 1, "total_tokens": len(text) + 1}
         base = {"id": "chatcmpl-bench", "created": int(time.time()), "model": NAME}
