@@ -50,11 +50,11 @@ pub fn after(
     if before >= allowed(cause) {
         return Next::Fail;
     }
-    // a node that went away is no reason to wait
-    let pause = if cause == Cause::Lost && before < 3 {
-        Duration::ZERO
-    } else {
-        policy.first_pause.saturating_mul(1 << before.min(16)).min(policy.longest_pause)
+    let pause = match cause {
+        // a node that went away is no reason to wait; nor to hurry round and round where each one does
+        Cause::Lost if before < 3 => Duration::ZERO,
+        Cause::Lost => policy.first_pause,
+        _ => policy.first_pause.saturating_mul(1 << before.min(16)).min(policy.longest_pause),
     };
     let resources = (cause == Cause::OutOfMemory).then(|| Resources {
         memory_bytes: resources.memory_bytes.saturating_add(resources.memory_bytes / 2).max(256 << 20),
@@ -91,6 +91,7 @@ mod tests {
     #[test]
     fn pauses_double_up_to_the_longest() {
         assert_eq!(next(Cause::Unavailable, 1), Next::Queue { not_before: 1000 + 4000, resources: None });
-        assert_eq!(next(Cause::Lost, 60), Next::Queue { not_before: 1000 + 300_000, resources: None });
+        assert_eq!(next(Cause::Unavailable, 7), Next::Queue { not_before: 1000 + 256_000, resources: None });
+        assert_eq!(next(Cause::Lost, 60), Next::Queue { not_before: 1000 + 2000, resources: None });
     }
 }

@@ -39,6 +39,8 @@ pub struct NodeGres {
 pub struct Node {
     /// Its name.
     pub name: String,
+    /// The name of the machine that it is, where Slurm says.
+    pub host: String,
     /// Its base state.
     pub state: NodeState,
     /// What else holds, in Slurm's words: `DRAIN`, `NOT_RESPONDING`, `MAINTENANCE`.

@@ -17,6 +17,8 @@ use crate::{Error, Result};
 
 /// The longest token that is read. JWTs of Slurm have some 150 bytes.
 const TOKEN_MOST: usize = 16 << 10;
+/// How long a token lives that is made here.
+const LIFE: Duration = Duration::from_secs(1800);
 /// How long a command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -27,6 +29,30 @@ pub enum TokenSource {
     File(PathBuf),
     /// A command and its arguments, whose output is as the file's. It is run again before the token ends.
     Command(Vec<String>),
+    /// The cluster's own key (`jwt_key` of slurm.conf), with which tokens for this user are made here, HS256.
+    Key {
+        /// The key's file.
+        path: PathBuf,
+        /// The user whom they name.
+        user: String,
+    },
+}
+
+impl TokenSource {
+    /// Reads `key:/PATH`, an absolute path, or a command. `user` is the one whom tokens name that are made here.
+    pub fn parse(text: &str, user: &str) -> Result<Self> {
+        match text.trim().strip_prefix("key:") {
+            Some(path) if path.starts_with('/') => {
+                Ok(TokenSource::Key { path: path.into(), user: user.to_owned() })
+            }
+            Some(_) => Err(Error::invalid(
+                "slurm_token",
+                "after key: stands an absolute path",
+                "key: 之后应为绝对路径",
+            )),
+            None => text.parse(),
+        }
+    }
 }
 
 impl fmt::Display for TokenSource {
@@ -34,6 +60,7 @@ impl fmt::Display for TokenSource {
         match self {
             TokenSource::File(path) => write!(f, "{}", path.display()),
             TokenSource::Command(words) => write!(f, "`{}`", words.join(" ")),
+            TokenSource::Key { path, .. } => write!(f, "key {}", path.display()),
         }
     }
 }
@@ -115,6 +142,18 @@ impl Token {
     }
 }
 
+/// A token for a user as `scontrol token` makes it (slurm's jwt guide): HS256 over the user's name, the time and the end.
+fn made(key: &[u8], user: &str, now: SystemTime) -> String {
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let part =
+        |value: serde_json::Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string());
+    let head = part(serde_json::json!({ "alg": "HS256", "typ": "JWT" }));
+    let claims = part(serde_json::json!({ "exp": now + LIFE.as_secs(), "iat": now, "sun": user }));
+    let text = format!("{head}.{claims}");
+    let tag = ring::hmac::sign(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key), text.as_bytes());
+    format!("{text}.{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(tag))
+}
+
 /// The source and the token in use.
 #[derive(Debug)]
 pub(crate) struct Tokens {
@@ -132,7 +171,9 @@ impl Tokens {
         let mut held = self.held.lock().await;
         let fresh = match (&*held, &self.source) {
             (None, _) => false,
-            (Some(token), TokenSource::Command(_)) => !token.ends_soon(SystemTime::now()),
+            (Some(token), TokenSource::Command(_) | TokenSource::Key { .. }) => {
+                !token.ends_soon(SystemTime::now())
+            }
             (Some(token), TokenSource::File(_)) => token.stamp == self.stamp().await,
         };
         match &*held {
@@ -173,6 +214,10 @@ impl Tokens {
                 tokio::fs::read_to_string(path).await.map_err(|error| self.none(error))?
             }
             TokenSource::Command(words) => self.run(words).await?,
+            TokenSource::Key { path, user } => {
+                let key = tokio::fs::read(path).await.map_err(|error| self.none(error))?;
+                made(&key, user, SystemTime::now())
+            }
         };
         let token = Token::of(&text).map_err(|why| self.none(why))?;
         Ok(Token { stamp, ..token })
@@ -250,6 +295,20 @@ mod tests {
         std::fs::write(&path, "second-one").expect("written");
         let second = tokens.current().await.expect("a token");
         assert_eq!(second.header().to_str().expect("text"), "second-one");
+    }
+
+    /// As Python's `hmac` signs the same two objects.
+    const KNOWN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjE3MDAwMDE4MDAsImlhdCI6MTcwMDAwMDAwMCwic3VuIjoicml4aW4ifQ\
+         .fuGKSwJIdkvMwcC2q2QPaaqRUs7h_CRKwEEUFGY1ncQ";
+
+    #[test]
+    fn a_token_of_the_clusters_key() {
+        let token = made(&[b'k'; 32], "rixin", UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+        assert_eq!(token, KNOWN);
+        let parsed = TokenSource::parse("key:/etc/slurm/jwt.key", "rixin").expect("a key");
+        assert_eq!(parsed, TokenSource::Key { path: "/etc/slurm/jwt.key".into(), user: "rixin".into() });
+        assert!(TokenSource::parse("key:jwt.key", "rixin").is_err());
+        assert!(matches!(TokenSource::parse("/run/token", "rixin"), Ok(TokenSource::File(_))));
     }
 
     #[tokio::test]

@@ -76,8 +76,13 @@ fn batch_of(row: &Row) -> Result<StoredBatch, sqlx::Error> {
     })
 }
 
-const ONE: &str = "SELECT b.* FROM batches b JOIN jobs j ON j.id = b.job_id \
-     WHERE b.id = $1 AND b.tenant_id = $2 AND ($3 IS NULL OR j.key_id = $3)";
+macro_rules! list {
+    () => {
+        "SELECT b.id, b.job_id, b.endpoint, b.input_file_id, b.output_file_id, b.error_file_id, b.metadata, b.window_hours, b.total, \
+         b.completed, b.failed, b.errors, b.created_at FROM batches b JOIN jobs j ON j.id = b.job_id WHERE "
+    };
+}
+const ONE: &str = concat!(list!(), "b.id = $1 AND b.tenant_id = $2 AND ($3 IS NULL OR j.key_id = $3)");
 
 impl Store {
     /// Begins a batch and its job.
@@ -137,7 +142,7 @@ impl Store {
         after: Option<BatchId>,
     ) -> Result<Page<(StoredBatch, Job)>, Error> {
         let limit = if limit == 0 { 20 } else { limit.min(MAX_LIMIT) };
-        let mut list = sql("SELECT b.* FROM batches b JOIN jobs j ON j.id = b.job_id WHERE b.tenant_id = ");
+        let mut list = sql(concat!(list!(), "b.tenant_id = "));
         list.push_bind(scope.tenant_text());
         if let Some(key) = scope.key_text() {
             list.push(" AND j.key_id = ").push_bind(key);

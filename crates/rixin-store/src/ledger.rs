@@ -38,6 +38,15 @@ pub struct LedgerEntry {
     pub job_seconds: u64,
 }
 
+const DAY_MS: i64 = 86_400_000;
+
+/// The order of the sums' keys. Who writes several entries in one transaction writes them in it: two writers of the same sums then wait
+/// for each other, but never in a circle.
+pub(crate) fn order(a: &LedgerEntry, b: &LedgerEntry) -> std::cmp::Ordering {
+    let key = |entry: &LedgerEntry| (entry.tenant, entry.key, entry.at.div_euclid(DAY_MS));
+    key(a).cmp(&key(b)).then_with(|| a.model.cmp(&b.model)).then_with(|| a.id.cmp(&b.id))
+}
+
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -95,7 +104,7 @@ pub(crate) async fn insert(tx: &mut Tx, entry: &LedgerEntry) -> Result<bool, Err
 
 /// The day (UTC) of a time in milliseconds since 1970: `2026-01-31`. After Howard Hinnant's `civil_from_days`.
 pub(crate) fn day_text(at_ms: i64) -> String {
-    let days = at_ms.div_euclid(86_400_000) + 719_468;
+    let days = at_ms.div_euclid(DAY_MS) + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

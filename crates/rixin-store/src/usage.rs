@@ -133,12 +133,8 @@ impl Meter {
     }
 }
 
-/// In the order of the sums' keys: two gateways that write the same sums then wait for each other, but never in a circle.
 async fn insert(db: &Db, waiting: &mut Waiting) -> Result<(), Error> {
-    waiting.entries.sort_unstable_by(|a, b| {
-        let key = |entry: &LedgerEntry| (entry.tenant, entry.key, entry.at / DAY_MS);
-        key(a).cmp(&key(b)).then_with(|| a.model.cmp(&b.model)).then_with(|| a.id.cmp(&b.id))
-    });
+    waiting.entries.sort_unstable_by(ledger::order);
     let mut used: Vec<_> = waiting.used.iter().collect();
     used.sort_unstable();
     let mut tx = db.write().await?;

@@ -101,6 +101,9 @@ pub enum Command {
     Job(command::job::Job),
     /// Check a file: who signed it, what it was made from, and whether it was changed since
     Verify(command::verify::Verify),
+    /// Look at the cluster that jobs run on
+    #[command(subcommand, arg_required_else_help = true)]
+    Cluster(command::cluster::Cluster),
     /// Look at this machine: what is there, what is missing, and the command that mends it
     Doctor(command::doctor::Doctor),
     /// Show the settings and where each came from

@@ -93,6 +93,7 @@ fn dispatch(cli: Cli) -> Done {
         Command::Audit(audit) => block_on(audit.run(context)),
         Command::Job(job) => block_on(job.run(context)),
         Command::Verify(verify) => verify.run(&context),
+        Command::Cluster(cluster) => block_on(cluster.run(context)),
         Command::Doctor(doctor) => block_on(doctor.run(&context)),
         Command::Config(config) => config.run(&context),
         Command::Version(version) => version.run(&context),

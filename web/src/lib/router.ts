@@ -7,6 +7,7 @@ export type Route =
   | { page: 'models'; tab: 'catalog' | 'installed' }
   | { page: 'replicas' }
   | { page: 'jobs' }
+  | { page: 'cluster' }
   | { page: 'keys' }
   | { page: 'usage' }
   | { page: 'audit' }
@@ -18,7 +19,16 @@ export function parseRoute(hash: string): Route {
   if (more.length === 0) {
     if (page === 'chat') return { page, id: rest ? decode(rest) : null };
     if (page === 'models' && (!rest || rest === 'installed')) return { page, tab: rest ? 'installed' : 'catalog' };
-    if ((page === 'replicas' || page === 'jobs' || page === 'keys' || page === 'usage' || page === 'audit') && !rest) return { page };
+    if (
+      (page === 'replicas' ||
+        page === 'jobs' ||
+        page === 'cluster' ||
+        page === 'keys' ||
+        page === 'usage' ||
+        page === 'audit') &&
+      !rest
+    )
+      return { page };
   }
   return { page: 'missing', path };
 }

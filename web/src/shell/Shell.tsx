@@ -3,12 +3,13 @@
 import { useEffect, useRef, useState } from 'react';
 import { AuditPage } from '../audit/AuditPage';
 import { ChatPage } from '../chat/ChatPage';
+import { ClusterPage } from '../cluster/ClusterPage';
 import { useT } from '../i18n';
+import { JobsPage } from '../jobs/JobsPage';
 import { KeysPage } from '../keys/KeysPage';
 import { type Route, route } from '../lib/router';
 import { useStore } from '../lib/store';
 import { ModelsPage } from '../models/ModelsPage';
-import { JobsPage } from '../jobs/JobsPage';
 import { ReplicasPage } from '../replicas/ReplicasPage';
 import { IconButton } from '../ui/Button';
 import { Empty } from '../ui/parts';
@@ -115,6 +116,8 @@ function CurrentPage({ route: here }: { route: Route }) {
       return <JobsPage />;
     case 'replicas':
       return <ReplicasPage />;
+    case 'cluster':
+      return <ClusterPage />;
     case 'keys':
       return <KeysPage />;
     case 'audit':

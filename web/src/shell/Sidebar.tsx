@@ -23,6 +23,7 @@ const PLACES: { page: Exclude<Route['page'], 'missing' | 'chat'>; icon: IconName
   { page: 'models', icon: 'models', right: 'browse' },
   { page: 'replicas', icon: 'replicas', right: 'machine' },
   { page: 'jobs', icon: 'jobs', right: 'jobs' },
+  { page: 'cluster', icon: 'screen', right: 'cluster' },
   { page: 'keys', icon: 'keys', right: 'people' },
   { page: 'usage', icon: 'usage', right: 'own_usage' },
   { page: 'audit', icon: 'shield', right: 'audit' },

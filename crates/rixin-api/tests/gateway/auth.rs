@@ -68,6 +68,7 @@ const MATRIX: &[(&str, &str, Access)] = &[
     ("GET", "/api/pulls/{id}", By(Right::Machine)),
     ("DELETE", "/api/pulls/{id}", By(Right::Models)),
     ("GET", "/api/pulls/{id}/events", By(Right::Machine)),
+    ("GET", "/api/cluster", By(Right::Cluster)),
     ("GET", "/api/replicas", By(Right::Machine)),
     ("POST", "/api/replicas", By(Right::Replicas)),
     ("DELETE", "/api/replicas/{id}", By(Right::Replicas)),

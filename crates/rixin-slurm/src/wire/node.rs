@@ -21,6 +21,7 @@ pub(crate) struct NodesReply {
 #[serde(default)]
 struct WireNode {
     name: Option<String>,
+    hostname: Option<String>,
     state: Words,
     state_flags: Words,
     reason: Option<String>,
@@ -40,6 +41,7 @@ impl NodesReply {
             let (state, flags) = Node::sort(&words);
             Ok(Node {
                 name: node.name.unwrap_or_default(),
+                host: node.hostname.unwrap_or_default(),
                 state,
                 flags,
                 reason: node.reason.filter(|reason| !reason.is_empty()),

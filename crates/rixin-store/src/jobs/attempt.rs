@@ -293,7 +293,7 @@ impl AttemptScope {
             }
         }
         // In the order in which the gateway's writer takes the sums' rows, so that two never wait for each other.
-        used.sort_by(|a, b| a.model.cmp(&b.model).then(a.at.cmp(&b.at)));
+        used.sort_unstable_by(|a, b| ledger::order(a, b));
         for used in used {
             ledger::insert(&mut tx, used).await?;
         }

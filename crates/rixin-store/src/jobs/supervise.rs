@@ -12,8 +12,9 @@ use crate::{
     row::{columns, parsed},
 };
 
-/// Jobs that are looked at for one claim.
-const LOOKED_AT: i64 = 64;
+/// Jobs that are read at a time when one is claimed, and how often: those of one executor must not hide those of another.
+const PAGE: i64 = 64;
+const PAGES: i64 = 32;
 
 /// The right to move jobs of all tenants. Nothing that serves a caller's request may make one.
 #[derive(Clone, Debug)]
@@ -130,30 +131,58 @@ impl Supervisor {
         mut judge: impl FnMut(&Job) -> Verdict + Send,
     ) -> Result<Option<Claimed>, Error> {
         let db = self.store.db();
-        let waiting = |now: i64| {
-            sql(concat!("SELECT ", columns!(jobs), " FROM jobs WHERE state = 'queued' AND not_before <= $1 ORDER BY priority DESC, created_at, id LIMIT $2"))
-                .bind(now)
-                .bind(LOOKED_AT)
-        };
-        // looked at without a lock first: most of the time there is nothing
-        if db.fetch_all(waiting(now_ms())).await?.is_empty() {
-            return Ok(None);
-        }
-        let mut tx = db.write().await?;
-        let now = now_ms();
-        let mut taken = None;
-        for row in tx.fetch_all(waiting(now).claiming()).await? {
-            let job = tx.read(job_of(&row))?;
-            match judge(&job) {
-                Verdict::Take => {
-                    taken = Some(job);
-                    break;
+        for page in 0..PAGES {
+            // read without a lock: most of the time there is nothing, or no room
+            let rows = db
+                .fetch_all(
+                    sql(concat!(
+                        "SELECT ",
+                        columns!(jobs),
+                        " FROM jobs WHERE state = 'queued' AND not_before <= $1 ORDER BY priority DESC, created_at, id LIMIT $2 OFFSET $3"
+                    ))
+                    .bind(now_ms())
+                    .bind(PAGE)
+                    .bind(page * PAGE),
+                )
+                .await?;
+            let last = rows.len() < usize::try_from(PAGE).unwrap_or(0);
+            for job in db.all(&rows, job_of)? {
+                match judge(&job) {
+                    Verdict::Take => {
+                        // another server may have been faster
+                        if let Some(claimed) = self.take(claim, job.id).await? {
+                            return Ok(Some(claimed));
+                        }
+                    }
+                    Verdict::Skip => {}
+                    Verdict::Stop => return Ok(None),
                 }
-                Verdict::Skip => {}
-                Verdict::Stop => break,
+            }
+            if last {
+                break;
             }
         }
-        let Some(mut job) = taken else { return Ok(None) };
+        Ok(None)
+    }
+
+    /// Makes the next attempt of a job that still waits.
+    async fn take(&self, claim: &Claim<'_>, job: JobId) -> Result<Option<Claimed>, Error> {
+        let mut tx = self.store.db().write().await?;
+        let now = now_ms();
+        let row = tx
+            .fetch_optional(
+                sql(concat!(
+                    "SELECT ",
+                    columns!(jobs),
+                    " FROM jobs WHERE id = $1 AND state = 'queued' AND not_before <= $2"
+                ))
+                .bind(job.to_string())
+                .bind(now)
+                .claiming(),
+            )
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let mut job = tx.read(job_of(&row))?;
         let token: String = rand::rng().sample_iter(Alphanumeric).take(43).map(char::from).collect();
         let token = format!("rxj-{token}");
         let number = job.attempt + 1;

@@ -23,6 +23,7 @@ on_both! {
     what_waits_for_a_job_follows_its_end
     a_job_whose_needs_failed_is_not_tried_again_before_them
     getting_further_forgives_what_was_lost
+    many_jobs_of_one_executor_hide_none_of_another
     priority_goes_first_and_a_pause_is_kept
     another_tenants_job_does_not_exist
     lines_are_answered_and_counted_once
@@ -293,6 +294,20 @@ async fn getting_further_forgives_what_was_lost(database: Database) {
     assert_eq!(failures().await, BTreeMap::from([(Cause::Lost, 1)]), "a new checkpoint");
     lose(None, Some(1)).await;
     assert_eq!(failures().await, BTreeMap::from([(Cause::Lost, 2)]), "the same checkpoint again");
+}
+
+/// Jobs that one executor has no room for do not hide those of another.
+async fn many_jobs_of_one_executor_hide_none_of_another(database: Database) {
+    let store = database.open().await;
+    let scope = tenant(&store, "one").await;
+    for _ in 0..150 {
+        store.submit_job(&scope, new("import")).await.expect("submitted");
+    }
+    let other = store.submit_job(&scope, new("batch")).await.expect("submitted");
+    let claim = Claim { executor: "slurm", owner: "here", lease_ms: LEASE };
+    let judge = |job: &Job| if job.kind == "batch" { Verdict::Take } else { Verdict::Skip };
+    let claimed = store.supervisor().claim(&claim, judge).await.expect("works").expect("found");
+    assert_eq!(claimed.job.id, other.id);
 }
 
 async fn priority_goes_first_and_a_pause_is_kept(database: Database) {

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod chat;
+pub mod cluster;
 pub mod completions;
 pub mod config;
 pub mod doctor;

@@ -93,6 +93,8 @@ pub const TABLE: &[(&str, &str, &str)] = &[
     ("job cancel", "id", "任务编号"),
     ("job retry", "", "重新排队失败或已取消的任务；从检查点继续"),
     ("job retry", "id", "任务编号"),
+    ("cluster", "", "查看运行任务的集群"),
+    ("cluster show", "", "列出集群的节点、加速卡与本系统的作业"),
     ("job run", "", "作为任务的一次尝试运行；由服务器启动"),
     ("job run", "spec", "说明是哪一次尝试的文件"),
     ("job run", "lifeline", "标准输入结束时退出"),
