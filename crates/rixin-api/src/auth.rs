@@ -93,7 +93,8 @@ impl FromRequestParts<AppState> for Caller {
                     )));
                 }
                 if let Some(acting) = Acting::current() {
-                    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical().to_string());
+                    let peer =
+                        parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical().to_string());
                     let actor = Actor::key(caller.key_id, &caller.name, &peer.unwrap_or_default());
                     acting.is(&caller.scope, actor, None);
                 }

@@ -2,8 +2,7 @@
 
 use std::{net::IpAddr, ops::Deref, sync::Arc, time::Instant};
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use rixin_base::{Cancel, KeyId, Lang, Settings};
+use rixin_base::{Cancel, Lang, Settings};
 use rixin_control::Control;
 use rixin_models::{Puller, Registry};
 use rixin_store::{Blobs, Store};
@@ -36,8 +35,6 @@ pub struct Inner {
     pub parts: Parts,
     /// Counters of this gateway.
     pub(crate) metrics: Metrics,
-    /// Requests a minute by key, where that is limited.
-    pub(crate) rate: Option<DefaultKeyedRateLimiter<KeyId>>,
     /// The language where a caller asks for none.
     pub(crate) lang: Lang,
     /// Whether only this machine can reach the gateway, so that every caller must name it by a local name.
@@ -52,14 +49,12 @@ pub struct Inner {
 impl AppState {
     /// The state of a gateway that listens on `settings.listen`.
     pub fn new(parts: Parts) -> Self {
-        let rate = std::num::NonZeroU32::new(parts.settings.requests_per_minute)
-            .map(|limit| RateLimiter::keyed(Quota::per_minute(limit)));
+        parts.store.limit_each_key(parts.settings.requests_per_minute);
         let lang = parts.settings.fixed_lang().unwrap_or_default();
         let local_only = is_loopback(parts.settings.listen.ip());
         Self(Arc::new(Inner {
             parts,
             metrics: Metrics::new(),
-            rate,
             lang,
             local_only,
             stopping: Cancel::new(),

@@ -10,8 +10,9 @@ pub fn csv_line<T: AsRef<str>>(cells: impl IntoIterator<Item = T>) -> String {
             line.push(',');
         }
         let cell = cell.as_ref();
-        let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
-            && cell.parse::<i64>().is_err();
+        let formula = cell.starts_with([
+            '=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+        ]) && cell.parse::<i64>().is_err();
         let guard = if formula { "'" } else { "" };
         if cell.contains(['"', ',', '\r', '\n']) || formula {
             line.push_str(&format!("\"{guard}{}\"", cell.replace('"', "\"\"")));
@@ -54,7 +55,10 @@ mod tests {
     #[test]
     fn cells_are_quoted_where_they_must_be_and_no_formula_survives() {
         assert_eq!(csv_line(["a", "b c", "1"]), "a,b c,1\r\n");
-        assert_eq!(csv_line(["a,b", "say \"hi\"", "two\nlines", ""]), "\"a,b\",\"say \"\"hi\"\"\",\"two\nlines\",\r\n");
+        assert_eq!(
+            csv_line(["a,b", "say \"hi\"", "two\nlines", ""]),
+            "\"a,b\",\"say \"\"hi\"\"\",\"two\nlines\",\r\n"
+        );
         for bad in ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "＝1"] {
             assert_eq!(csv_line([bad]), format!("\"'{bad}\"\r\n"));
         }

@@ -50,7 +50,8 @@ pub(crate) async fn settle(
         target = named(route, path).to_owned();
     }
     if outcome != AuditOutcome::Done {
-        details = code.map(|code| ("code".to_owned(), json!(code.as_str()))).into_iter().collect::<Map<_, _>>();
+        details =
+            code.map(|code| ("code".to_owned(), json!(code.as_str()))).into_iter().collect::<Map<_, _>>();
     }
     if let Err(error) = acting.write(&state.store, action, &target, outcome, details).await {
         tracing::error!(%error, action, target, "the audit log could not be written");

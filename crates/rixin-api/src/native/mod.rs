@@ -8,7 +8,9 @@ mod keys;
 mod messages;
 mod metrics;
 mod models;
+mod outbound;
 mod pulls;
+mod quotas;
 mod replicas;
 mod usage;
 
@@ -58,6 +60,10 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(conversations::get, conversations::update, conversations::remove))
         .routes(routes!(conversations::export))
         .routes(routes!(messages::add))
+        .routes(routes!(quotas::list, quotas::set))
+        .routes(routes!(quotas::remove))
+        .routes(routes!(outbound::list))
         .routes(routes!(usage::list))
+        .routes(routes!(usage::prices, usage::set_price, usage::remove_price))
         .routes(routes!(metrics::metrics))
 }

@@ -23,7 +23,8 @@ fn the_table_has_every_route_that_changes_something() {
     for (method, path, noted) in MUTATING {
         match noted {
             Noted::As(word) => assert!(
-                word.split('.').count() == 2 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.'),
+                word.split('.').count() == 2
+                    && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.'),
                 "{method} {path}: {word}"
             ),
             Noted::Not(why) => assert!(why.len() > 20, "{method} {path}: {why}"),
@@ -44,7 +45,8 @@ async fn every_route_that_changes_something_leaves_its_row_also_when_it_refuses(
         let method: Method = method.parse().expect("a method");
         let before = rows(&suite, "").await.len();
         // Nothing has this name, and no route takes this body: each refuses, in the caller's name.
-        let request = suite.with_key(method.clone(), &path.replace("{id}", "none"), &suite.admin).json(&json!(0));
+        let request =
+            suite.with_key(method.clone(), &path.replace("{id}", "none"), &suite.admin).json(&json!(0));
         let status = request.send().await.expect("an answer").status();
         assert!(status.is_client_error(), "{method} {path}: {status}");
         let after = rows(&suite, "").await;
@@ -53,8 +55,15 @@ async fn every_route_that_changes_something_leaves_its_row_also_when_it_refuses(
             Noted::As(word) => {
                 assert_eq!(after.len(), before + 1, "{method} {path}");
                 let row = &after[0];
-                assert_eq!((row["action"].as_str(), row["outcome"].as_str()), (Some(*word), Some("refused")), "{path}: {row}");
-                assert_eq!((&row["actor"]["name"], &row["actor"]["address"]), (&json!("admin"), &json!("127.0.0.1")));
+                assert_eq!(
+                    (row["action"].as_str(), row["outcome"].as_str()),
+                    (Some(*word), Some("refused")),
+                    "{path}: {row}"
+                );
+                assert_eq!(
+                    (&row["actor"]["name"], &row["actor"]["address"]),
+                    (&json!("admin"), &json!("127.0.0.1"))
+                );
                 assert!(row["details"]["code"].is_string(), "{row}");
             }
         }
@@ -71,7 +80,8 @@ async fn every_route_that_changes_something_leaves_its_row_also_when_it_refuses(
 async fn what_was_done_is_told_once_with_its_target_and_without_secrets() {
     let (suite, _engine) = Suite::with_engine(&[]).await;
     let (_, key) = json_of(suite.post("/api/keys").json(&json!({"name": "ward 3", "role": "member"}))).await;
-    let (id, secret) = (key["id"].as_str().expect("id").to_owned(), key["key"].as_str().expect("secret").to_owned());
+    let (id, secret) =
+        (key["id"].as_str().expect("id").to_owned(), key["key"].as_str().expect("secret").to_owned());
     json_of(suite.with_key(Method::DELETE, &format!("/api/keys/{id}"), &suite.admin)).await;
     let file = crate::files::uploaded(&suite, &suite.admin, b"{}\n").await;
     let new = json!({"input_file_id": file, "endpoint": "/v1/embeddings", "completion_window": "24h"});
@@ -95,7 +105,8 @@ async fn what_was_done_is_told_once_with_its_target_and_without_secrets() {
             (word("action"), word("target"))
         })
         .collect();
-    let told: Vec<(&str, &str)> = told.iter().map(|(action, target)| (action.as_str(), target.as_str())).collect();
+    let told: Vec<(&str, &str)> =
+        told.iter().map(|(action, target)| (action.as_str(), target.as_str())).collect();
     assert_eq!(told.len(), 6, "{told:?}");
     assert_eq!(
         told[..5],
@@ -116,20 +127,36 @@ async fn what_was_done_is_told_once_with_its_target_and_without_secrets() {
 async fn an_export_is_whole_verifiable_and_safe_for_spreadsheets() {
     let suite = Suite::start(&[]).await;
     for name in ["a", "=cmd|' /C calc'!A0", "字, \"quoted\""] {
-        suite.post("/api/keys").json(&json!({"name": name, "role": "member"})).send().await.expect("an answer");
+        suite
+            .post("/api/keys")
+            .json(&json!({"name": name, "role": "member"}))
+            .send()
+            .await
+            .expect("an answer");
     }
     let bad = suite.key("=1+1", Role::Admin).await;
-    let (status, _) = json_of(suite.with_key(Method::POST, "/api/keys", &bad).json(&json!({"name": "b", "role": "member"}))).await;
+    let (status, _) = json_of(
+        suite.with_key(Method::POST, "/api/keys", &bad).json(&json!({"name": "b", "role": "member"})),
+    )
+    .await;
     assert_eq!(status, 201);
     let reply = suite.get("/api/audit/export").send().await.expect("an answer");
     assert_eq!(reply.headers()["content-type"], "application/x-ndjson");
     let text = reply.text().await.expect("text");
     let mut lines = text.lines();
-    let (mut verifier, head) = AuditVerifier::of_export(lines.next().expect("a head"), Vec::new()).expect("an export");
+    let (mut verifier, head) =
+        AuditVerifier::of_export(lines.next().expect("a head"), Vec::new()).expect("an export");
     lines.for_each(|line| verifier.line(line).expect("a row"));
     let report = verifier.finish();
     assert!(report.ok && report.rows == 4 && report.head == head.head, "{report:?}");
-    let csv = suite.get("/api/audit/export?format=csv").send().await.expect("an answer").text().await.expect("text");
+    let csv = suite
+        .get("/api/audit/export?format=csv")
+        .send()
+        .await
+        .expect("an answer")
+        .text()
+        .await
+        .expect("text");
     assert!(csv.starts_with("seq,at,actor_kind,"), "{csv}");
     assert!(csv.contains(",\"'=1+1\","), "{csv}");
     let (status, report) = json_of(suite.get(&format!("/api/audit/verify?head={}", head.head))).await;

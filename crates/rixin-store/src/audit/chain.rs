@@ -69,8 +69,19 @@ pub(super) fn from_hex(text: &str) -> Option<Hash> {
 pub(super) fn hash(before: &Hash, tenant: &str, row: &AuditRow) -> Hash {
     let actor = &row.actor;
     let form = json!([
-        1, tenant, row.seq, row.at, actor.kind, actor.id, actor.name, actor.address, row.action, row.target,
-        row.project_id, row.outcome, sorted(&row.details),
+        1,
+        tenant,
+        row.seq,
+        row.at,
+        actor.kind,
+        actor.id,
+        actor.name,
+        actor.address,
+        row.action,
+        row.target,
+        row.project_id,
+        row.outcome,
+        sorted(&row.details),
     ]);
     let mut hasher = Sha256::new();
     hasher.update(before);
@@ -84,7 +95,8 @@ fn sorted(map: &serde_json::Map<String, serde_json::Value>) -> serde_json::Value
         serde_json::Value::Object(map) => sorted(map),
         other => other.clone(),
     };
-    let mut pairs: Vec<(&String, serde_json::Value)> = map.iter().map(|(name, value)| (name, one(value))).collect();
+    let mut pairs: Vec<(&String, serde_json::Value)> =
+        map.iter().map(|(name, value)| (name, one(value))).collect();
     pairs.sort_by(|a, b| a.0.cmp(b.0));
     json!(pairs)
 }

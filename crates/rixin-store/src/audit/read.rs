@@ -43,7 +43,17 @@ pub struct AuditHeadLine {
 
 /// The columns of the CSV form.
 pub(crate) const AUDIT_COLUMNS: [&str; 12] = [
-    "seq", "at", "actor_kind", "actor_id", "actor_name", "address", "action", "target", "project_id", "outcome", "details",
+    "seq",
+    "at",
+    "actor_kind",
+    "actor_id",
+    "actor_name",
+    "address",
+    "action",
+    "target",
+    "project_id",
+    "outcome",
+    "details",
     "hash",
 ];
 
@@ -85,11 +95,12 @@ impl Store {
     /// `after` is not from an earlier page.
     pub async fn audit(&self, scope: &TenantScope, query: &AuditQuery) -> Result<Page<AuditRow>, Error> {
         let limit = if query.limit == 0 { 50 } else { query.limit.min(MAX_LIMIT) };
-        let after = query.after.as_deref().map(str::parse::<i64>).transpose().map_err(|_| Error::Invalid {
-            param: "after",
-            en: "it is not the 'next' of an earlier page",
-            zh: "它不是先前某页返回的 'next'",
-        })?;
+        let after =
+            query.after.as_deref().map(str::parse::<i64>).transpose().map_err(|_| Error::Invalid {
+                param: "after",
+                en: "it is not the 'next' of an earlier page",
+                zh: "它不是先前某页返回的 'next'",
+            })?;
         let mut items = self.audit_rows(scope, query, after, true, limit + 1).await?;
         let more = items.len() > limit as usize;
         items.truncate(limit as usize);
@@ -119,8 +130,10 @@ impl Store {
         newest_first: bool,
         most: u32,
     ) -> Result<Vec<AuditRow>, Error> {
-        let mut list = sql("SELECT seq, at, actor_kind, actor_id, actor_name, address, action, target, project_id, outcome, details, hash \
-             FROM audit WHERE tenant_id = ");
+        let mut list = sql(
+            "SELECT seq, at, actor_kind, actor_id, actor_name, address, action, target, project_id, outcome, details, hash \
+             FROM audit WHERE tenant_id = ",
+        );
         list.push_bind(scope.tenant_text());
         if let Some(actor) = &query.actor {
             list.push(" AND (actor_id = ").push_bind(actor);

@@ -55,9 +55,10 @@ impl AuditFinding {
             Self::Removed { from, to } if from == to => {
                 Message::new(format!("row {from} was removed"), format!("第 {from} 行已被删除"))
             }
-            Self::Removed { from, to } => {
-                Message::new(format!("rows {from} to {to} were removed"), format!("第 {from} 到 {to} 行已被删除"))
-            }
+            Self::Removed { from, to } => Message::new(
+                format!("rows {from} to {to} were removed"),
+                format!("第 {from} 到 {to} 行已被删除"),
+            ),
             Self::Changed { seq } => Message::new(
                 format!("row {seq} was changed, or put in another one's place"),
                 format!("第 {seq} 行已被修改，或占了另一行的位置"),

@@ -1,8 +1,8 @@
 //! The audit log: one chain however many write, and whatever was done to it is found.
 
 use rixin_store::{
-    Acting, Actor, AuditFinding, AuditHead, AuditOutcome, AuditQuery, AuditReport, AuditVerifier, Error, Role, Store,
-    TenantScope, acting,
+    Acting, Actor, AuditFinding, AuditHead, AuditOutcome, AuditQuery, AuditReport, AuditVerifier, Error,
+    Role, Store, TenantScope, acting,
 };
 use serde_json::json;
 use sqlx::AssertSqlSafe;
@@ -19,7 +19,12 @@ on_both! {
 }
 
 fn by(scope: &TenantScope, name: &str) -> Acting {
-    let actor = Actor { kind: "key".into(), id: format!("id of {name}"), name: name.into(), address: "10.0.0.9".into() };
+    let actor = Actor {
+        kind: "key".into(),
+        id: format!("id of {name}"),
+        name: name.into(),
+        address: "10.0.0.9".into(),
+    };
     Acting::new(scope, actor)
 }
 
@@ -42,9 +47,15 @@ async fn a_change_takes_its_row_along_and_a_refused_one_leaves_none(database: Da
     let rows = store.audit(&scope, &AuditQuery::default()).await.expect("list").items;
     assert_eq!(rows.len(), 1);
     let row = &rows[0];
-    assert_eq!((row.seq, row.action.as_str(), row.target.as_str()), (1, "key.create", &*made.key.id.to_string()));
+    assert_eq!(
+        (row.seq, row.action.as_str(), row.target.as_str()),
+        (1, "key.create", &*made.key.id.to_string())
+    );
     assert_eq!((row.actor.name.as_str(), row.actor.address.as_str()), ("chief", "10.0.0.9"));
-    assert_eq!(row.details, json!({ "name": "new", "role": "admin" }).as_object().cloned().unwrap_or_default());
+    assert_eq!(
+        row.details,
+        json!({ "name": "new", "role": "admin" }).as_object().cloned().unwrap_or_default()
+    );
     assert!(!json!(row).to_string().contains(&made.secret), "no secret");
 
     let who = by(&scope, "chief");
@@ -62,7 +73,14 @@ async fn rows_are_found_by_actor_action_and_time(database: Database) {
     store.operator().create_tenant("other").await.expect("made");
     let theirs = store.operator().scope("other").await.expect("scope");
     for n in 0..7 {
-        write(&store, &scope, if n % 2 == 0 { "even" } else { "odd" }, if n < 4 { "key.create" } else { "keyring.x" }, "t").await;
+        write(
+            &store,
+            &scope,
+            if n % 2 == 0 { "even" } else { "odd" },
+            if n < 4 { "key.create" } else { "keyring.x" },
+            "t",
+        )
+        .await;
     }
     write(&store, &theirs, "even", "key.create", "theirs").await;
     let found = async |query: AuditQuery| {
@@ -202,7 +220,10 @@ async fn an_export_tells_what_was_done_to_it(database: Database) {
         change(&mut lines);
         verify(&lines).findings
     };
-    assert_eq!(with(&|lines| lines[3] = lines[3].replace("\"a\"", "\"b\"")), [AuditFinding::Changed { seq: 3 }]);
+    assert_eq!(
+        with(&|lines| lines[3] = lines[3].replace("\"a\"", "\"b\"")),
+        [AuditFinding::Changed { seq: 3 }]
+    );
     assert_eq!(with(&|lines| drop(lines.remove(2))), [AuditFinding::Removed { from: 2, to: 2 }]);
     assert_eq!(with(&|lines| lines.truncate(4)), [AuditFinding::Removed { from: 4, to: 6 }]);
     assert_eq!(with(&|lines| lines.insert(4, lines[3].clone())), [AuditFinding::Inserted { seq: 3 }]);
