@@ -182,7 +182,10 @@ fn verify_file(path: &Path, head: Option<AuditHead>) -> Result<AuditReport, Faul
             break;
         }
         match &mut verifier {
-            None => verifier = Some(AuditVerifier::of_export(line.trim_end(), head.clone().into_iter().collect())?.0),
+            None => {
+                verifier =
+                    Some(AuditVerifier::of_export(line.trim_end(), head.clone().into_iter().collect())?.0)
+            }
             Some(verifier) => verifier.line(line.trim_end())?,
         }
     }

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod audit;
+pub mod backup;
 pub mod chat;
 pub mod completions;
 pub mod config;
@@ -10,7 +11,10 @@ pub mod job;
 pub mod keys;
 pub mod models;
 pub mod openapi;
+pub mod quotas;
 pub mod reference;
 pub mod replica;
 pub mod serve;
+pub mod store;
+pub mod usage;
 pub mod version;
