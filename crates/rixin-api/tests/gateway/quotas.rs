@@ -176,7 +176,11 @@ async fn reports_are_sums_with_costs_and_tables() {
     let table = table.text().await.expect("text");
     assert!(table.starts_with("kind,requests,") && table.contains("\r\nchat,3,"), "{table}");
     let (_, whole) = json_of(suite.get("/api/usage?by=all")).await;
-    assert_eq!((&whole["data"][0]["requests"], whole["data"].as_array().map(Vec::len)), (&json!(3), Some(1)), "{whole}");
+    assert_eq!(
+        (&whole["data"][0]["requests"], whole["data"].as_array().map(Vec::len)),
+        (&json!(3), Some(1)),
+        "{whole}"
+    );
     assert_eq!(json_of(suite.get("/api/usage?by=weather")).await.0, 400);
     let gone = suite.with_key(Method::DELETE, "/api/prices?model=echo&valid_from=2020-01-01", &suite.admin);
     assert_eq!(gone.send().await.expect("an answer").status(), 204);
