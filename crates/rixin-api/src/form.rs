@@ -35,6 +35,7 @@ pub(crate) struct Form {
     parser: Parser,
     file_limit: u64,
     deadline: Instant,
+    expected: u64,
 }
 
 impl FromRequest<AppState> for Form {
@@ -62,11 +63,16 @@ impl FromRequest<AppState> for Form {
         }
         let parser = Parser::new(given).map_err(|broken| ApiError(broken.into()))?;
         let deadline = Instant::now() + state.settings.request_timeout;
-        Ok(Self { body, parser, file_limit, deadline })
+        Ok(Self { body, parser, file_limit, deadline, expected: length.saturating_sub(AROUND) })
     }
 }
 
 impl Form {
+    /// The bytes that the file has at least, by the length that was announced; 0 where none was.
+    pub fn expected(&self) -> u64 {
+        self.expected
+    }
+
     /// The head of the next part; the part before has to be read. `None`: that was the last one.
     pub async fn part(&mut self) -> Result<Option<Head>, Fault> {
         match self.next().await? {

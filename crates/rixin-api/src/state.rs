@@ -3,7 +3,7 @@
 use std::{net::IpAddr, num::NonZeroU32, ops::Deref, sync::Arc, time::Instant};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use rixin_base::{Cancel, KeyId, Lang, Settings};
+use rixin_base::{Cancel, Lang, Settings};
 use rixin_control::Control;
 use rixin_models::{Puller, Registry};
 use rixin_store::{Blobs, Store};
@@ -42,8 +42,6 @@ pub struct Inner {
     pub parts: Parts,
     /// Counters of this gateway.
     pub(crate) metrics: Metrics,
-    /// Requests a minute by key, where that is limited.
-    pub(crate) rate: Option<DefaultKeyedRateLimiter<KeyId>>,
     /// Files that strangers have checked, a minute, by address; and at the same time.
     pub(crate) checks: DefaultKeyedRateLimiter<IpAddr>,
     pub(crate) checking: Semaphore,
@@ -61,14 +59,12 @@ pub struct Inner {
 impl AppState {
     /// The state of a gateway that listens on `settings.listen`.
     pub fn new(parts: Parts) -> Self {
-        let rate = NonZeroU32::new(parts.settings.requests_per_minute)
-            .map(|limit| RateLimiter::keyed(Quota::per_minute(limit)));
+        parts.store.limit_each_key(parts.settings.requests_per_minute);
         let lang = parts.settings.fixed_lang().unwrap_or_default();
         let local_only = is_loopback(parts.settings.listen.ip());
         Self(Arc::new(Inner {
             parts,
             metrics: Metrics::new(),
-            rate,
             checks: RateLimiter::keyed(Quota::per_minute(CHECKS_A_MINUTE)),
             checking: Semaphore::new(CHECKS_AT_ONCE),
             lang,

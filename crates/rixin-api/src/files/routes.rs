@@ -63,6 +63,7 @@ pub(crate) async fn create(
     caller: by::Files,
     mut form: Form,
 ) -> ApiResult<Reply<FileObject>> {
+    state.store.check_storage(&caller.scope, form.expected()).await?;
     let (mut file, mut wanted, mut anchor, mut seconds) = (None, None, None, None);
     while let Some(part) = form.part().await? {
         let field = match part.name.as_str() {
