@@ -141,11 +141,14 @@ pub enum Error {
         zh: &'static str,
     },
     /// The last key of an owner can't be revoked.
-    #[error("{prefix}... is the last owner key: create another one before revoking it")]
+    #[error("{name} is the last owner: give somebody else that role, or make another owner key, first")]
     LastOwner {
-        /// The key's prefix.
-        prefix: String,
+        /// The key's prefix, or the member's name.
+        name: String,
     },
+    /// A name, password or link that opens nothing; which of them it was is not told.
+    #[error("the name or the password is wrong, or the link was used or is too old")]
+    WrongCredentials,
     /// Anything else that the database reports: a defect.
     #[error("the database {path} failed: {why}")]
     Database {
@@ -185,6 +188,7 @@ impl Explain for Error {
             }
             Error::NotFound { .. } => Code::NotFound,
             Error::Exists { .. } | Error::InUse { .. } | Error::LastOwner { .. } => Code::Conflict,
+            Error::WrongCredentials => Code::WrongCredentials,
             Error::Invalid { .. } => Code::InvalidValue,
         }
     }
@@ -231,7 +235,10 @@ impl Explain for Error {
                 format!("{what_zh} {id} 正被未结束的任务使用：请先取消该任务，或等待其结束")
             }
             Error::Invalid { param, zh, .. } => format!("'{param}' 有误：{zh}"),
-            Error::LastOwner { prefix } => format!("{prefix}… 是最后一个所有者密钥：请先新建一个再吊销它"),
+            Error::LastOwner { name } => {
+                format!("{name} 是最后一个所有者：请先指定其他所有者或新建所有者密钥")
+            }
+            Error::WrongCredentials => "名称或密码错误，或链接已使用、已过期".to_owned(),
             Error::Database { path, why } => format!("数据库 {} 出错：{why}", path.display()),
         };
         Message::new(self.to_string(), zh)

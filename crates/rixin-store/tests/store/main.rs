@@ -7,6 +7,7 @@ mod files;
 mod gateways;
 mod jobs;
 mod rooms;
+mod tenants;
 mod upgrade;
 
 use rixin_store::{
