@@ -3,7 +3,7 @@
 
 import { json, send } from './client';
 import type { paths } from './schema';
-import type { ConversationPatch, NewConversation, NewExternal, NewMessage, Role } from './types';
+import type { ConversationPatch, NewConversation, NewExternal, NewMessage } from './types';
 
 type Method = 'get' | 'post' | 'patch' | 'delete';
 type Operation<P extends keyof paths, M extends Method> = NonNullable<paths[P][M]>;
@@ -48,7 +48,6 @@ function call<P extends keyof paths, M extends Method>(method: M, path: P, asked
 
 export const keys = {
   list: (signal?: AbortSignal) => call('get', '/api/keys', { signal }),
-  create: (name: string, role: Role) => call('post', '/api/keys', { body: { name, role } }),
   revoke: (id: string) => call('delete', '/api/keys/{id}', { path: { id } }),
 };
 
@@ -105,7 +104,8 @@ export const conversations = {
 };
 
 export const jobs = {
-  list: (query: Query<Operation<'/api/jobs', 'get'>>, signal?: AbortSignal) => call('get', '/api/jobs', { query, signal }),
+  list: (query: Query<Operation<'/api/jobs', 'get'>>, signal?: AbortSignal) =>
+    call('get', '/api/jobs', { query, signal }),
   cancel: (id: string) => call('post', '/api/jobs/{id}/cancel', { path: { id } }),
   retry: (id: string) => call('post', '/api/jobs/{id}/retry', { path: { id } }),
   remove: (id: string) => call('delete', '/api/jobs/{id}', { path: { id } }),
