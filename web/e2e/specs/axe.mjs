@@ -76,7 +76,18 @@ for (const colorScheme of ['light', 'dark']) {
     const page = await open(browser, { key: suite.key, colorScheme });
     await page.getByRole('heading', { name: 'What shall we work on?' }).waitFor();
     await check(page, 'welcome');
-    for (const path of ['#/models', '#/models/installed', '#/replicas', '#/jobs', '#/keys', '#/usage', '#/no/such']) {
+    for (const path of [
+      '#/models',
+      '#/models/installed',
+      '#/replicas',
+      '#/jobs',
+      '#/keys',
+      '#/members',
+      '#/projects',
+      '#/organisations',
+      '#/usage',
+      '#/no/such',
+    ]) {
       await page.goto(`${suite.url}/${path}`);
       await page.locator('main h1').first().waitFor({ state: 'attached' });
       await page.locator('.loading').waitFor({ state: 'detached' });

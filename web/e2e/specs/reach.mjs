@@ -2,7 +2,18 @@
 
 import { answered, assert, open, shot, suite, test, until } from '../harness.mjs';
 
-const PAGES = ['#/chat', '#/models', '#/models/installed', '#/replicas', '#/jobs', '#/keys', '#/usage'];
+const PAGES = [
+  '#/chat',
+  '#/models',
+  '#/models/installed',
+  '#/replicas',
+  '#/jobs',
+  '#/keys',
+  '#/members',
+  '#/projects',
+  '#/organisations',
+  '#/usage',
+];
 
 test('reach: language and theme are switched and remembered', async (browser) => {
   const page = await open(browser, { key: suite.key });
