@@ -4,7 +4,7 @@ import { type ReactNode, useEffect, useState } from 'react';
 import { signInWays, signOutReason } from '../api/client';
 import { type TextKey, useT } from '../i18n';
 import { base } from '../lib/connection';
-import { signInWord } from '../lib/router';
+import { route, signInWord } from '../lib/router';
 import { local } from '../lib/storage';
 import { useStore } from '../lib/store';
 import { Icon, Seal } from '../ui/Icon';
@@ -24,6 +24,8 @@ const ENDS: Record<string, TextKey> = {
 
 export function SignIn() {
   const t = useT();
+  // A link that is opened in this tab changes the fragment alone.
+  useStore(route);
   const reason = useStore(signOutReason);
   const [way, setWay] = useState<Way>(() => (local.get(WAY) === 'password' ? 'password' : 'key'));
   const [provider, setProvider] = useState<string | null>(null);
