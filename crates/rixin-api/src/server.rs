@@ -149,5 +149,6 @@ async fn upkeep(state: AppState) {
         if let Some(rate) = &state.rate {
             rate.retain_recent();
         }
+        state.sign_ins.retain_recent();
     }
 }

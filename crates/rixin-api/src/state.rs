@@ -3,12 +3,12 @@
 use std::{net::IpAddr, ops::Deref, sync::Arc, time::Instant};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use rixin_base::{Cancel, KeyId, Lang, Settings};
+use rixin_base::{Cancel, Fault, KeyId, Lang, Settings};
 use rixin_control::Control;
 use rixin_models::{Puller, Registry};
-use rixin_store::{Blobs, Store};
+use rixin_store::{Blobs, Network, Store};
 
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, native::SignIns, oidc::Oidc};
 
 /// What the gateway stands on.
 pub struct Parts {
@@ -38,6 +38,12 @@ pub struct Inner {
     pub(crate) metrics: Metrics,
     /// Requests a minute by key, where that is limited.
     pub(crate) rate: Option<DefaultKeyedRateLimiter<KeyId>>,
+    /// Failed and successful sign-ins a minute by name and by address.
+    pub(crate) sign_ins: SignIns,
+    /// The identity provider at which members may sign in.
+    pub(crate) oidc: Option<Oidc>,
+    /// Proxies whose word about an address is taken.
+    pub(crate) proxies: Vec<Network>,
     /// The language where a caller asks for none.
     pub(crate) lang: Lang,
     /// Whether only this machine can reach the gateway, so that every caller must name it by a local name.
@@ -51,21 +57,29 @@ pub struct Inner {
 
 impl AppState {
     /// The state of a gateway that listens on `settings.listen`.
-    pub fn new(parts: Parts) -> Self {
+    ///
+    /// # Errors
+    /// The setting `trusted_proxies` or one of `oidc_*` is wrong.
+    pub fn new(parts: Parts) -> Result<Self, Fault> {
+        let proxies = crate::address::networks(&parts.settings.trusted_proxies)?;
+        let oidc = Oidc::from_settings(&parts.settings)?;
         let rate = std::num::NonZeroU32::new(parts.settings.requests_per_minute)
             .map(|limit| RateLimiter::keyed(Quota::per_minute(limit)));
         let lang = parts.settings.fixed_lang().unwrap_or_default();
         let local_only = is_loopback(parts.settings.listen.ip());
-        Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             parts,
             metrics: Metrics::new(),
             rate,
+            sign_ins: SignIns::default(),
+            oidc,
+            proxies,
             lang,
             local_only,
             stopping: Cancel::new(),
             ending: Cancel::new(),
             started: Instant::now(),
-        }))
+        })))
     }
 }
 

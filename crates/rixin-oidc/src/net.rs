@@ -1,8 +1,8 @@
 //! The connections to the provider: no redirects, short answers, short waits.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
-use openidconnect::{HttpRequest, HttpResponse};
+use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
 const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(15);
@@ -31,32 +31,45 @@ impl From<reqwest::Error> for Failed {
     }
 }
 
-/// The client of one provider.
-pub(crate) fn client() -> Result<reqwest::Client, Failed> {
-    // Fails only where a provider of cryptography is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
-        .user_agent(concat!("rixin/", env!("CARGO_PKG_VERSION")))
-        // A redirect could send the code or the secret to somebody else.
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT)
-        .timeout(WHOLE);
-    Ok(builder.build()?)
+/// The client of one provider. A type and no closure: the futures of closures are not known to be [`Send`] for every lifetime.
+pub(crate) struct Client(reqwest::Client);
+
+impl Client {
+    pub fn new() -> Result<Self, Failed> {
+        // Fails only where a provider of cryptography is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("rixin/", env!("CARGO_PKG_VERSION")))
+            // A redirect could send the code or the secret to somebody else.
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .timeout(WHOLE);
+        Ok(Self(builder.build()?))
+    }
+
+    /// Sends one request.
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Failed> {
+        let mut answer = self.0.execute(request.try_into()?).await?;
+        let mut whole = http::Response::builder().status(answer.status());
+        if let Some(headers) = whole.headers_mut() {
+            *headers = answer.headers().clone();
+        }
+        let mut body = Vec::new();
+        while let Some(piece) = answer.chunk().await? {
+            if body.len() + piece.len() > LONGEST {
+                return Err(Failed::TooLong);
+            }
+            body.extend_from_slice(&piece);
+        }
+        whole.body(body).map_err(|error| Failed::Request(error.to_string()))
+    }
 }
 
-/// Sends one request.
-pub(crate) async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Failed> {
-    let mut answer = client.execute(request.try_into()?).await?;
-    let mut whole = http::Response::builder().status(answer.status());
-    if let Some(headers) = whole.headers_mut() {
-        *headers = answer.headers().clone();
+impl<'c> AsyncHttpClient<'c> for Client {
+    type Error = Failed;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Failed>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
     }
-    let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await? {
-        if body.len() + piece.len() > LONGEST {
-            return Err(Failed::TooLong);
-        }
-        body.extend_from_slice(&piece);
-    }
-    whole.body(body).map_err(|error| Failed::Request(error.to_string()))
 }

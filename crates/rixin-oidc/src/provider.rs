@@ -8,7 +8,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use openidconnect::{
     AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet,
-    EndpointNotSet, EndpointSet, HttpRequest, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
+    EndpointNotSet, EndpointSet, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
     PkceCodeVerifier, RedirectUrl, Scope, SignatureVerificationError, TokenResponse as _,
     core::{CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreProviderMetadata},
 };
@@ -95,7 +95,7 @@ pub struct Provider {
     options: Options,
     issuer: IssuerUrl,
     redirect: RedirectUrl,
-    http: reqwest::Client,
+    http: net::Client,
     known: Mutex<Option<Arc<Known>>>,
 }
 
@@ -127,7 +127,8 @@ impl Provider {
             setting("oidc_issuer", format!("it is no address: {error}"), format!("不是有效地址：{error}"))
         };
         let issuer = IssuerUrl::new(options.issuer.clone()).map_err(wrong)?;
-        let secure = issuer.url().scheme() == "https" || (issuer.url().scheme() == "http" && is_here(issuer.url()));
+        let secure =
+            issuer.url().scheme() == "https" || (issuer.url().scheme() == "http" && is_here(issuer.url()));
         if !secure {
             return Err(setting(
                 "oidc_issuer",
@@ -141,10 +142,8 @@ impl Provider {
         let redirect = RedirectUrl::new(options.redirect.clone()).map_err(|error| {
             setting("public_url", format!("it is no address: {error}"), format!("不是有效地址：{error}"))
         })?;
-        let http = net::client().map_err(|error| Error::Provider {
-            issuer: options.issuer.clone(),
-            why: error.to_string(),
-        })?;
+        let http = net::Client::new()
+            .map_err(|error| Error::Provider { issuer: options.issuer.clone(), why: error.to_string() })?;
         Ok(Self { options, issuer, redirect, http, known: Mutex::default() })
     }
 
@@ -162,8 +161,7 @@ impl Provider {
         if let Some(known) = known.as_ref().filter(|known| known.at.elapsed() < at_most) {
             return Ok(Arc::clone(known));
         }
-        let send = |request: HttpRequest| net::send(&self.http, request);
-        let found = CoreProviderMetadata::discover_async(self.issuer.clone(), &send).await;
+        let found = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http).await;
         let metadata = found.map_err(|error| self.failed(chain(&error)))?;
         let userinfo = metadata.userinfo_endpoint().map(|endpoint| endpoint.url().clone());
         let secret = self.options.client_secret.clone().map(ClientSecret::new);
@@ -205,18 +203,20 @@ impl Provider {
     /// [`Error::Refused`]: the code is wrong, used or too old; [`Error::Token`]; [`Error::Provider`].
     pub async fn finish(&self, code: &str, nonce: &str, verifier: &str) -> Result<Claims, Error> {
         let mut known = self.known(FRESH).await?;
-        let send = |request: HttpRequest| net::send(&self.http, request);
         let request = known.client.exchange_code(AuthorizationCode::new(code.to_owned()));
         let request = request.map_err(|error| self.failed(error))?;
         let answer = request
             .set_pkce_verifier(PkceCodeVerifier::new(verifier.to_owned()))
-            .request_async(&send)
+            .request_async(&self.http)
             .await
             .map_err(|error| self.refused(&error))?;
         let token = answer.id_token().ok_or_else(|| self.untrusted("there is none in the answer"))?;
         let nonce = Nonce::new(nonce.to_owned());
         let mut verified = verify(&known, token, &nonce);
-        if matches!(&verified, Err(ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey))) {
+        if matches!(
+            &verified,
+            Err(ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey))
+        ) {
             // The provider may have changed its keys. The token came from it directly, so nobody else can make us ask again and again.
             known = self.known(Duration::ZERO).await?;
             verified = verify(&known, token, &nonce);
@@ -242,7 +242,7 @@ impl Provider {
             .header(http::header::ACCEPT, "application/json")
             .body(Vec::new())
             .map_err(|error| self.failed(error))?;
-        let answer = net::send(&self.http, request).await.map_err(|error| self.failed(error))?;
+        let answer = self.http.send(request).await.map_err(|error| self.failed(error))?;
         if !answer.status().is_success() {
             return Err(self.failed(format!("{} from {endpoint}", answer.status())));
         }
@@ -304,10 +304,17 @@ mod tests {
 
     #[test]
     fn a_provider_elsewhere_is_asked_over_https_alone() {
-        for good in ["https://id.example.org", "http://127.0.0.1:3000", "http://localhost:3000", "http://[::1]:3000/x"] {
+        for good in [
+            "https://id.example.org",
+            "http://127.0.0.1:3000",
+            "http://localhost:3000",
+            "http://[::1]:3000/x",
+        ] {
             assert!(Provider::new(options(good)).is_ok(), "{good}");
         }
-        for bad in ["http://id.example.org", "http://localhost.example.org", "ftp://127.0.0.1", "id.example.org", ""] {
+        for bad in
+            ["http://id.example.org", "http://localhost.example.org", "ftp://127.0.0.1", "id.example.org", ""]
+        {
             assert!(matches!(Provider::new(options(bad)), Err(Error::Setting { .. })), "{bad}");
         }
         let nameless = Options { client_id: " ".into(), ..options("https://id.example.org") };
@@ -323,7 +330,11 @@ mod tests {
         };
         assert_eq!(claims(r#"{"email": "a@b", "email_verified": true}"#).email(), Some("a@b"));
         assert_eq!(claims(r#"{"email": "a@b", "email_verified": "true"}"#).email(), Some("a@b"));
-        for unsure in [r#"{"email": "a@b"}"#, r#"{"email": "a@b", "email_verified": false}"#, r#"{"email_verified": true}"#] {
+        for unsure in [
+            r#"{"email": "a@b"}"#,
+            r#"{"email": "a@b", "email_verified": false}"#,
+            r#"{"email_verified": true}"#,
+        ] {
             assert_eq!(claims(unsure).email(), None, "{unsure}");
         }
     }

@@ -35,7 +35,9 @@ impl FromStr for Rules {
             en: format!(
                 "{part:?} is not of the form CLAIM=VALUE -> ORGANISATION:ROLE, such as email=@example.org -> default:member"
             ),
-            zh: format!("{part:?} 的格式应为 声明=值 -> 组织:角色，例如 email=@example.org -> default:member"),
+            zh: format!(
+                "{part:?} 的格式应为 声明=值 -> 组织:角色，例如 email=@example.org -> default:member"
+            ),
         };
         let mut rules = Vec::new();
         for part in text.split([';', '\n']).map(str::trim).filter(|part| !part.is_empty()) {
@@ -70,7 +72,9 @@ impl Rule {
         // Only an address that the provider has made sure of: anybody could have typed another.
         if self.claim == "email" {
             return claims.email().is_some_and(|email| match self.value.strip_prefix('@') {
-                Some(domain) => email.rsplit_once('@').is_some_and(|(_, own)| own.eq_ignore_ascii_case(domain)),
+                Some(domain) => {
+                    email.rsplit_once('@').is_some_and(|(_, own)| own.eq_ignore_ascii_case(domain))
+                }
                 None => email.eq_ignore_ascii_case(&self.value),
             });
         }
@@ -112,7 +116,10 @@ mod tests {
         let rules = "groups=ai-admins -> default:owner; realm_access.roles=staff->clinic:member\n\
              email=@example.org -> default:member; email=guest@else.where -> default:auditor; vip=true -> a:b:member";
         for (claims, expected) in [
-            (r#"{"groups": ["x", "ai-admins"], "email": "a@example.org", "email_verified": true}"#, Some("default:owner")),
+            (
+                r#"{"groups": ["x", "ai-admins"], "email": "a@example.org", "email_verified": true}"#,
+                Some("default:owner"),
+            ),
             (r#"{"groups": "ai-admins"}"#, Some("default:owner")),
             (r#"{"realm_access": {"roles": ["staff"]}}"#, Some("clinic:member")),
             (r#"{"realm_access.roles": ["staff"]}"#, Some("clinic:member")),
@@ -132,7 +139,15 @@ mod tests {
 
     #[test]
     fn what_is_no_rule_is_refused() {
-        for wrong in ["email", "email=@x", "email=@x -> default", "=x -> a:b", "a= -> a:b", "a=b -> :owner", "a=b -> x:"] {
+        for wrong in [
+            "email",
+            "email=@x",
+            "email=@x -> default",
+            "=x -> a:b",
+            "a= -> a:b",
+            "a=b -> :owner",
+            "a=b -> x:",
+        ] {
             assert!(wrong.parse::<Rules>().is_err(), "{wrong}");
         }
     }

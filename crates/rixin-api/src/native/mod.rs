@@ -5,14 +5,19 @@ mod conversations;
 mod externals;
 mod health;
 mod keys;
+mod members;
 mod messages;
 mod metrics;
 mod models;
+mod organisations;
+mod projects;
 mod pulls;
 mod replicas;
+mod sessions;
 mod usage;
 
 use serde::{Deserialize, Serialize};
+pub(crate) use sessions::SignIns;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -42,6 +47,18 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(health::me))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
+        .routes(routes!(members::list, members::create))
+        .routes(routes!(members::get, members::update, members::remove))
+        .routes(routes!(members::invite))
+        .routes(routes!(projects::list, projects::create))
+        .routes(routes!(projects::update, projects::close))
+        .routes(routes!(organisations::list, organisations::create))
+        .routes(routes!(organisations::update))
+        .routes(routes!(sessions::sign_in, sessions::sign_out))
+        .routes(routes!(sessions::accept))
+        .routes(routes!(sessions::change_password))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
         .routes(routes!(catalog::list))
         .routes(routes!(models::list))
         .routes(routes!(models::get, models::remove))

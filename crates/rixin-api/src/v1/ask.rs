@@ -37,6 +37,7 @@ pub(crate) struct Upstream {
 impl Ask<'_> {
     /// Gets a lease. The body may depend on it, so sending is a second step.
     pub async fn acquire(&self) -> Result<Acquired, ApiError> {
+        self.caller.may_ask(self.model)?;
         if self.caller.job.is_none() {
             self.check_rate()?;
         }
