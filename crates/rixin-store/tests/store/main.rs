@@ -9,6 +9,7 @@ mod jobs;
 mod rooms;
 mod tenants;
 mod upgrade;
+mod vouched;
 
 use rixin_store::{
     ConversationQuery, LedgerEntry, MessageRole, NewConversation, NewMessage, Store, TenantScope, now_ms,
