@@ -19,6 +19,7 @@ const ORDER: &[&str] = &[
     "rixin-models",
     "rixin-jobs",
     "rixin-slurm",
+    "rixin-oidc",
     "rixin-store",
     "rixin-provenance",
     "rixin-protocol",
@@ -54,6 +55,11 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
         "rixin-slurm",
         &["axum", "sqlx", "rixin-store", "rixin-models", "rixin-protocol"],
         "a cluster's client knows no tenants, jobs table or models",
+    ),
+    (
+        "rixin-oidc",
+        &["axum", "sqlx", "rixin-store", "rixin-models"],
+        "a provider's client knows no routes, tenants or databases",
     ),
     (
         "rixin-provenance",

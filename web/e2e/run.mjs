@@ -13,6 +13,7 @@ import './specs/jobs.mjs';
 import './specs/keys.mjs';
 import './specs/audit.mjs';
 import './specs/quotas.mjs';
+import './specs/members.mjs';
 import './specs/reach.mjs';
 import './specs/axe.mjs';
 

@@ -8,11 +8,13 @@
 //! It loads no weights, runs no job, starts no process, and knows neither chat templates nor tokens. It never acts as the store's operator:
 //! every row of a tenant is reached through the scope of an authenticated key.
 
+mod address;
 mod audit;
 mod auth;
 mod batches;
 mod chunks;
 mod console;
+mod cookie;
 mod error;
 mod extract;
 mod files;
@@ -23,6 +25,7 @@ mod messages;
 mod metrics;
 mod multipart;
 mod native;
+mod oidc;
 mod openapi;
 mod request;
 mod responses;
@@ -56,6 +59,9 @@ pub fn router(state: AppState) -> Router {
     // Streams and answers of models are not compressed: it would hold events back, and cost more than it saves on one machine.
     let pages = Router::new()
         .route("/openapi.json", get(openapi::serve))
+        .route("/sign-in/ways", get(oidc::ways))
+        .route("/sign-in/oidc", get(oidc::begin))
+        .route("/sign-in/oidc/callback", get(oidc::callback))
         .route("/docs", get(console::docs))
         .route("/docs/docs.js", get(console::docs_js))
         .route("/docs/docs.css", get(console::docs_css))

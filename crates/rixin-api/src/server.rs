@@ -146,5 +146,7 @@ async fn upkeep(state: AppState) {
     loop {
         tokio::time::sleep(UPKEEP).await;
         state.metrics.upkeep();
+        state.checks.retain_recent();
+        state.sign_ins.retain_recent();
     }
 }

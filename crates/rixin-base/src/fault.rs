@@ -98,6 +98,20 @@ codes! {
     MissingKey = "missing_api_key", 401, Authentication;
     /// The key is unknown or revoked.
     InvalidKey = "invalid_api_key", 401, Authentication;
+    /// The key's time is over.
+    KeyExpired = "key_expired", 401, Authentication;
+    /// The session is over, or was ended.
+    SessionEnded = "session_ended", 401, Authentication;
+    /// The name or the password is wrong, or the link is used or too old.
+    WrongCredentials = "wrong_credentials", 401, Authentication;
+    /// The key is not for the caller's network.
+    NetworkDenied = "network_not_allowed", 403, Permission;
+    /// The key is not for this model.
+    ModelDenied = "model_not_allowed", 403, Permission;
+    /// The key's scopes leave this out, though its role has it.
+    OutOfScope = "out_of_scope", 403, Permission;
+    /// A page of another site used the caller's session.
+    CrossSite = "cross_site_request", 403, Permission;
     /// The key's role does not reach that far.
     Forbidden = "forbidden", 403, Permission;
     /// No such route.
@@ -138,6 +152,8 @@ codes! {
     HashMismatch = "hash_mismatch", 422, Invalid;
     /// Outbound connections are switched off.
     Offline = "offline", 409, Invalid;
+    /// The identity provider was unreachable, or spoke nonsense.
+    ProviderFailed = "identity_provider_failed", 502, Unavailable;
     /// A hub or registry refused, was unreachable, or spoke nonsense.
     SourceFailed = "source_failed", 502, Unavailable;
     /// A hub asks for a token, or the token lacks rights.

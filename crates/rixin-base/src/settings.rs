@@ -388,6 +388,30 @@ settings! {
         "Largest file that may be uploaded", "上传文件的最大字节数";
     requests_per_minute, "RIXIN_REQUESTS_PER_MINUTE", u32, |_| 0,
         "Requests that one key may make a minute; 0: no limit", "每个密钥每分钟的请求数；0 表示不限";
+    public_url, "RIXIN_PUBLIC_URL", String, |_| String::new(),
+        "Address at which people open the console, such as https://ai.example.org; with https, cookies are sent over TLS only",
+        "用户打开控制台的地址，例如 https://ai.example.org；为 https 时，会话 Cookie 仅经 TLS 发送";
+    trusted_proxies, "RIXIN_TRUSTED_PROXIES", String, |_| String::new(),
+        "Networks of reverse proxies whose X-Forwarded-For is believed, separated by commas; empty: nobody's",
+        "可信反向代理的网段（以逗号分隔），采信其 X-Forwarded-For；留空表示都不采信";
+    session_idle, "RIXIN_SESSION_IDLE", Duration, |_| Duration::from_secs(12 * 3600),
+        "A sign-in that is not used ends after this time", "登录会话闲置多久后失效";
+    session_lifetime, "RIXIN_SESSION_LIFETIME", Duration, |_| Duration::from_secs(30 * 86_400),
+        "A sign-in ends after this time however much it is used", "登录会话的最长有效时间";
+    oidc_issuer, "RIXIN_OIDC_ISSUER", String, |_| String::new(),
+        "Identity provider (OpenID Connect) at which members may sign in, such as https://id.example.org/realms/main; empty: none",
+        "成员登录所用的身份提供方（OpenID Connect），如 https://id.example.org/realms/main；留空表示不使用";
+    oidc_client_id, "RIXIN_OIDC_CLIENT_ID", String, |_| String::new(),
+        "Name that the identity provider knows this suite by", "本系统在身份提供方登记的客户端编号";
+    oidc_client_secret, "RIXIN_OIDC_CLIENT_SECRET", Secret, |_| Secret::default(),
+        "Secret that goes with it; empty: a public client", "该客户端的密文；留空表示公开客户端";
+    oidc_scopes, "RIXIN_OIDC_SCOPES", String, |_| "profile email".into(),
+        "What the identity provider is asked for beside openid", "除 openid 外向身份提供方请求的范围";
+    oidc_rules, "RIXIN_OIDC_RULES", String, |_| String::new(),
+        "Who may come in and as what: CLAIM=VALUE -> ORGANISATION:ROLE, separated by semicolons, such as email=@example.org -> default:member",
+        "谁可登录、以何角色：声明=值 -> 组织:角色，以分号分隔，如 email=@example.org -> default:member";
+    oidc_name, "RIXIN_OIDC_NAME", String, |_| String::new(),
+        "What the console's sign-in page calls the identity provider", "控制台登录页上身份提供方的名称";
     drain, "RIXIN_DRAIN", Duration, |_| Duration::from_secs(30),
         "Time that running streams get at shutdown", "关闭时给进行中的流的时间";
     download_parallel, "RIXIN_DOWNLOAD_PARALLEL", u32, |_| 4,

@@ -151,11 +151,14 @@ pub enum Error {
         zh: &'static str,
     },
     /// The last key of an owner can't be revoked.
-    #[error("{prefix}... is the last owner key: create another one before revoking it")]
+    #[error("{name} is the last owner: give somebody else that role, or make another owner key, first")]
     LastOwner {
-        /// The key's prefix.
-        prefix: String,
+        /// The key's prefix, or the member's name.
+        name: String,
     },
+    /// A name, password or link that opens nothing; which of them it was is not told.
+    #[error("the name or the password is wrong, or the link was used or is too old")]
+    WrongCredentials,
     /// There is something where nothing should be.
     #[error("the database {place} is not empty: {}", if *.may_force { "say --force to replace all of it, or name another one" } else { "name an empty one" })]
     NotEmpty {
@@ -218,6 +221,7 @@ impl Explain for Error {
             Error::Exists { .. } | Error::InUse { .. } | Error::JobState { .. } | Error::LastOwner { .. } => {
                 Code::Conflict
             }
+            Error::WrongCredentials => Code::WrongCredentials,
             Error::Invalid { .. } => Code::InvalidValue,
             Error::Quota(exceeded) if exceeded.quota.period == crate::Period::Minute => Code::RateLimited,
             Error::Quota(_) => Code::QuotaExceeded,
@@ -267,7 +271,10 @@ impl Explain for Error {
             }
             Error::JobState { id, zh, .. } => format!("任务 {id} {zh}"),
             Error::Invalid { param, zh, .. } => format!("'{param}' 有误：{zh}"),
-            Error::LastOwner { prefix } => format!("{prefix}… 是最后一个所有者密钥：请先新建一个再吊销它"),
+            Error::LastOwner { name } => {
+                format!("{name} 是最后一个所有者：请先指定其他所有者或新建所有者密钥")
+            }
+            Error::WrongCredentials => "名称或密码错误，或链接已使用、已过期".to_owned(),
             Error::NotEmpty { place, may_force } => format!(
                 "数据库 {place} 不为空：{}",
                 if *may_force {

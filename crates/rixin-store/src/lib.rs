@@ -20,21 +20,29 @@ mod export;
 mod externals;
 mod files;
 mod jobs;
+mod key_cache;
 mod keys;
 mod ledger;
+mod limits;
+mod members;
 mod messages;
 mod money;
+mod oidc;
 mod open;
 mod operator;
+mod organisations;
 mod page;
 mod prices;
 mod quotas;
 mod report;
+mod passwords;
+mod projects;
 mod responses;
 mod rights;
 mod row;
 mod scope;
 mod search;
+mod sessions;
 mod settings;
 mod usage;
 
@@ -60,20 +68,26 @@ pub use jobs::{
     JobInput, JobProgress, JobQuery, JobState, LineAnswer, NewJob, Next, OpenAttempt, Resources, Supervisor,
     Verdict,
 };
-pub use keys::{CreatedKey, Key};
+pub use keys::{CreatedKey, Key, KeyKind, NewKey};
 pub use ledger::LedgerEntry;
+pub use limits::{Limits, Network};
+pub use members::{Invitation, Member, MemberPatch, NewMember};
 pub use messages::{Message, MessageRole, MessageUsage, NewMessage};
+pub use oidc::{OidcFlow, Vouched};
 pub use open::{Store, StoreOptions};
 pub use operator::{Operator, Tenant};
+pub use organisations::{NewOrganisation, Organisation};
 pub use page::Page;
 pub use prices::Price;
 pub use quotas::{
     Exceeded, Holder, Limit, Measure, NewQuota, Period, Quota, QuotaUse, Reservation, Subject, Want,
 };
 pub use report::{Cost, GroupBy, UsageQuery, UsageSum, usage_csv};
+pub use projects::Project;
 pub use responses::{NewResponse, StoredResponse};
 pub use rights::{Right, Rights, Role, rights_markdown};
-pub use scope::{Identity, TenantScope};
+pub use scope::{HostScope, Identity, TenantScope};
+pub use sessions::{NewSession, Session, SignedIn};
 pub use usage::UsageRow;
 
 /// Milliseconds since 1970, now.

@@ -11,7 +11,7 @@ use crate::{
     Error,
     db::{DatabaseUrl, Db},
     jobs::AttemptCache,
-    keys::KeyCache,
+    key_cache::KeyCache,
     quotas::Gate,
     usage::Meter,
 };

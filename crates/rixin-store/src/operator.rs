@@ -4,7 +4,7 @@ use rixin_base::TenantId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Error, Store, TenantScope, db::sql, now_ms, row::parsed};
+use crate::{Error, HostScope, Store, TenantScope, db::sql, now_ms, row::parsed};
 
 /// The tenant that exists from the start.
 const DEFAULT_TENANT: &str = "default";
@@ -52,6 +52,11 @@ impl Operator<'_> {
         let db = self.store.db();
         let row = db.fetch_one(sql("SELECT id FROM tenants WHERE host = 1")).await?;
         Ok(TenantScope { tenant: parsed(&row, "id").map_err(|e| db.failed(e))?, key: None })
+    }
+
+    /// The right to name all organisations.
+    pub fn host_scope(&self) -> HostScope {
+        HostScope::of_operator()
     }
 
     /// The scope of a tenant by name.

@@ -1,8 +1,19 @@
 //! Who is asking, and what they may name.
 
-use rixin_base::{KeyId, TenantId};
+use rixin_base::{KeyId, MemberId, ProjectId, TenantId};
 
-use crate::{Right, Rights, Role};
+use crate::{Limits, Right, Rights, Role};
+
+/// The right to make, list and disable organisations; an [`Identity`] with that right gives one.
+#[derive(Clone, Copy, Debug)]
+pub struct HostScope(());
+
+impl HostScope {
+    /// For the person at the machine.
+    pub(crate) fn of_operator() -> Self {
+        Self(())
+    }
+}
 
 /// The right to name the rows of one tenant; its fields are private, so that only this crate makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +61,22 @@ pub struct Identity {
     pub host: bool,
     /// What it may do.
     pub rights: Rights,
+    /// What narrows it beyond its role.
+    pub limits: Limits,
+    /// The person whose key it is.
+    pub member: Option<MemberId>,
+    /// The project that it is for.
+    pub project: Option<ProjectId>,
     /// What it may name.
     pub scope: TenantScope,
 }
 
 impl Identity {
+    /// The right to name all organisations, where it has that.
+    pub fn host_scope(&self) -> Option<HostScope> {
+        (self.host && self.may(Right::Organisations)).then_some(HostScope(()))
+    }
+
     /// Whether it may.
     pub fn may(&self, right: Right) -> bool {
         self.rights.has(right)

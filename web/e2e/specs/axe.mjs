@@ -83,6 +83,9 @@ for (const colorScheme of ['light', 'dark']) {
       '#/jobs',
       '#/cluster',
       '#/keys',
+      '#/members',
+      '#/projects',
+      '#/organisations',
       '#/usage',
       '#/no/such',
     ]) {

@@ -18,7 +18,10 @@ test('jobs: one that failed says why, is tried again, and removed', async (brows
   await row.getByText('failed', { exact: true }).waitFor({ timeout: 30_000 });
   assert.match(await row.locator('.field-error').innerText(), /no\/such/);
   await row.getByRole('button', { name: /^Log/ }).click();
-  await row.getByRole('region', { name: 'Log' }).getByText(/begins/).waitFor();
+  await row
+    .getByRole('region', { name: 'Log' })
+    .getByText(/begins/)
+    .waitFor();
   await shot(page, 'jobs-en');
   await row.getByRole('button', { name: /^Try again/ }).click();
   await row.getByText(/attempt 2/).waitFor({ timeout: 30_000 });

@@ -2,7 +2,19 @@
 
 import { answered, assert, open, shot, suite, test, until } from '../harness.mjs';
 
-const PAGES = ['#/chat', '#/models', '#/models/installed', '#/replicas', '#/jobs', '#/cluster', '#/keys', '#/usage'];
+const PAGES = [
+  '#/chat',
+  '#/models',
+  '#/models/installed',
+  '#/replicas',
+  '#/jobs',
+  '#/cluster',
+  '#/keys',
+  '#/members',
+  '#/projects',
+  '#/organisations',
+  '#/usage',
+];
 
 test('reach: language and theme are switched and remembered', async (browser) => {
   const page = await open(browser, { key: suite.key });

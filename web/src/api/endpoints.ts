@@ -11,7 +11,6 @@ import type {
   Outbound,
   Price,
   QuotaUse,
-  Role,
   UsageRow,
 } from './types';
 
@@ -58,7 +57,6 @@ function call<P extends keyof paths, M extends Method>(method: M, path: P, asked
 
 export const keys = {
   list: (signal?: AbortSignal) => call('get', '/api/keys', { signal }),
-  create: (name: string, role: Role) => call('post', '/api/keys', { body: { name, role } }),
   revoke: (id: string) => call('delete', '/api/keys/{id}', { path: { id } }),
 };
 

@@ -29,7 +29,8 @@ export function JobsPage() {
     (signal) => jobs.list({ state: stateOf(filter), limit: PAGE, after: page }, signal),
     EVERY_MS,
   );
-  const act = (work: Promise<unknown>) => work.then(
+  const act = (work: Promise<unknown>) =>
+    work.then(
       () => list.reload(),
       (error: unknown) => toastError(t, error),
     );
@@ -128,12 +129,16 @@ function JobRow({ job, onCancel, onRetry, onRemove }: RowProps) {
     <li className="row">
       <div className="row-main">
         <strong>{job.title}</strong>
-        <Tag look={LOOKS[job.state]}>{t(job.cancelling ? 'jobs.cancelling' : (`jobs.state.${job.state}` as TextKey))}</Tag>
+        <Tag look={LOOKS[job.state]}>
+          {t(job.cancelling ? 'jobs.cancelling' : (`jobs.state.${job.state}` as TextKey))}
+        </Tag>
         <Tag>{job.kind}</Tag>
       </div>
       <p className="row-facts">
         <span title={dateTime(job.created_at, lang)}>{t('jobs.made', { time: ago(job.created_at, lang) })}</span>
-        {job.ended_at && <span title={dateTime(job.ended_at, lang)}>{t('jobs.ended', { time: ago(job.ended_at, lang) })}</span>}
+        {job.ended_at && (
+          <span title={dateTime(job.ended_at, lang)}>{t('jobs.ended', { time: ago(job.ended_at, lang) })}</span>
+        )}
         {job.attempt > 1 && <span>{t('jobs.attempt', { n: job.attempt })}</span>}
         {!isOver(job) && progress && progress.total ? (
           <span>
@@ -150,7 +155,13 @@ function JobRow({ job, onCancel, onRetry, onRemove }: RowProps) {
       )}
       {job.reason && <p className="field-error">{job.reason.message}</p>}
       <div className="row-action">
-        <Button small icon="table" aria-expanded={open} onClick={() => setOpen(!open)} aria-label={`${t('jobs.log')}: ${job.title}`}>
+        <Button
+          small
+          icon="table"
+          aria-expanded={open}
+          onClick={() => setOpen(!open)}
+          aria-label={`${t('jobs.log')}: ${job.title}`}
+        >
           {t('jobs.log')}
         </Button>
         {!isOver(job) && !job.cancelling && (

@@ -1,11 +1,14 @@
 import { useState } from 'react';
 import { session } from '../api/client';
 import { keys } from '../api/endpoints';
-import type { Key, NewKey } from '../api/types';
+import type { NewKey } from '../api/types';
 import { useLang, useT } from '../i18n';
 import { ago, date, dateTime } from '../lib/format';
 import { useResource } from '../lib/resource';
+import { mayMakeKeys, mayPeople, useMay } from '../lib/rights';
 import { useStore } from '../lib/store';
+import { type ScopedKey as Key, projects, scopedKeys } from '../people/api';
+import { PeopleTabs } from '../people/PeopleTabs';
 import { Button } from '../ui/Button';
 import { FormDialog } from '../ui/Dialog';
 import { ErrorNote } from '../ui/errors';
@@ -16,7 +19,7 @@ import { CreateKey, ShowKey } from './CreateKey';
 export function KeysPage() {
   const t = useT();
   const signedIn = useStore(session);
-  if (!signedIn?.me.rights.includes('people')) {
+  if (!signedIn || !mayPeople(signedIn.me)) {
     return (
       <Page title={t('keys.title')} lead={t('keys.lead')}>
         <Empty icon="keys" title={t('app.forbidden')}>
@@ -28,26 +31,53 @@ export function KeysPage() {
   return <KeyList ownId={signedIn.me.key_id} />;
 }
 
+/** What narrows a key beyond its role. */
+function Narrowed({ item, project }: { item: Key; project: string | undefined }) {
+  const t = useT();
+  const lang = useLang();
+  const over = item.expires_at !== undefined && item.expires_at !== null && item.expires_at <= Date.now();
+  return (
+    <>
+      {project && <Tag>{project}</Tag>}
+      {item.scopes && <Tag>{t('keys.scopesTag', { scopes: item.scopes.join(', ') })}</Tag>}
+      {item.models && <Tag>{t('keys.modelsTag', { models: item.models.join(', ') })}</Tag>}
+      {item.networks && <Tag>{t('keys.networksTag', { networks: item.networks.join(', ') })}</Tag>}
+      {item.expires_at && (
+        <Tag look={over ? 'bad' : 'plain'}>{t('keys.expiresTag', { time: date(item.expires_at, lang) })}</Tag>
+      )}
+    </>
+  );
+}
+
 function KeyList({ ownId }: { ownId: string }) {
   const t = useT();
   const lang = useLang();
-  const list = useResource('keys', (signal) => keys.list(signal), 30_000);
+  const people = useMay('people');
+  const mayCreate = mayMakeKeys(useStore(session)?.me);
+  const list = useResource('keys', (signal) => scopedKeys.list(signal), 30_000);
+  const names = useResource(`projects of keys ${people}`, async (signal) =>
+    people ? (await projects.list(signal)).data : [],
+  );
+  const project = (id: string | null | undefined) => names.data?.find((one) => one.id === id)?.name;
   const [creating, setCreating] = useState(false);
   const [made, setMade] = useState<NewKey | null>(null);
   const [revoking, setRevoking] = useState<Key | null>(null);
   const [withRevoked, setWithRevoked] = useState(false);
-  const all = list.data?.data ?? [];
+  const all = list.data ?? [];
   const shown = all.filter((key) => withRevoked || !key.revoked_at);
   return (
     <Page
       title={t('keys.title')}
       lead={t('keys.lead')}
       actions={
-        <Button look="primary" icon="plus" onClick={() => setCreating(true)}>
-          {t('keys.create')}
-        </Button>
+        mayCreate && (
+          <Button look="primary" icon="plus" onClick={() => setCreating(true)}>
+            {t('keys.create')}
+          </Button>
+        )
       }
     >
+      <PeopleTabs current="keys" />
       {list.error !== null && <ErrorNote error={list.error} onRetry={() => void list.reload()} />}
       {!list.data && list.error === null && <Loading />}
       {list.data && (
@@ -72,7 +102,9 @@ function KeyList({ ownId }: { ownId: string }) {
                   <th scope="row" data-label={t('keys.name')}>
                     {key.name} {key.id === ownId && <Tag look="accent">{t('keys.current')}</Tag>}
                   </th>
-                  <td data-label={t('keys.role')}>{t(`role.${key.role}`)}</td>
+                  <td data-label={t('keys.role')}>
+                    {t(`role.${key.role}`)} <Narrowed item={key} project={project(key.project_id)} />
+                  </td>
                   <td data-label={t('keys.prefix')}>
                     <code>{key.prefix}…</code>
                   </td>
@@ -84,6 +116,7 @@ function KeyList({ ownId }: { ownId: string }) {
                     {key.revoked_at ? (
                       <Tag look="bad">{t('keys.revoked')}</Tag>
                     ) : (
+                      mayCreate &&
                       key.id !== ownId && (
                         <Button small onClick={() => setRevoking(key)} aria-label={`${t('keys.revoke')}: ${key.name}`}>
                           {t('keys.revoke')}

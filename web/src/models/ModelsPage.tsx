@@ -1,7 +1,7 @@
-import { useMay } from '../lib/rights';
 import { useEffect, useState } from 'react';
 import { useT } from '../i18n';
 import { connection } from '../lib/connection';
+import { useMay } from '../lib/rights';
 import { useStore } from '../lib/store';
 import { Button } from '../ui/Button';
 import { Page, TabLinks } from '../ui/parts';

@@ -1,10 +1,10 @@
-import { useMay } from '../lib/rights';
 import { useState } from 'react';
 import { replicas } from '../api/endpoints';
 import type { Replica } from '../api/types';
 import { type TextKey, useLang, useT } from '../i18n';
 import { ago, bytes, dateTime, number } from '../lib/format';
 import { useResource } from '../lib/resource';
+import { useMay } from '../lib/rights';
 import { Button } from '../ui/Button';
 import { FormDialog } from '../ui/Dialog';
 import { ErrorNote } from '../ui/errors';

@@ -7,9 +7,12 @@ import { ClusterPage } from '../cluster/ClusterPage';
 import { useT } from '../i18n';
 import { JobsPage } from '../jobs/JobsPage';
 import { KeysPage } from '../keys/KeysPage';
-import { type Route, route } from '../lib/router';
+import { isPeople, type Route, route } from '../lib/router';
 import { useStore } from '../lib/store';
 import { ModelsPage } from '../models/ModelsPage';
+import { MembersPage } from '../people/MembersPage';
+import { OrganisationsPage, ProjectsPage } from '../people/NamedPages';
+import { SessionsPage } from '../people/SessionsPage';
 import { ReplicasPage } from '../replicas/ReplicasPage';
 import { IconButton } from '../ui/Button';
 import { Empty } from '../ui/parts';
@@ -102,8 +105,10 @@ export function Shell() {
   );
 }
 
+type Titled = 'chat' | 'models' | 'replicas' | 'jobs' | 'usage';
+
 function titleOf(here: Route, t: ReturnType<typeof useT>): string {
-  return here.page === 'missing' ? t('app.notFound') : t(`nav.${here.page}`);
+  return here.page === 'missing' ? t('app.notFound') : t(isPeople(here) ? 'nav.keys' : `nav.${here.page as Titled}`);
 }
 
 function CurrentPage({ route: here }: { route: Route }) {
@@ -122,6 +127,14 @@ function CurrentPage({ route: here }: { route: Route }) {
       return <KeysPage />;
     case 'audit':
       return <AuditPage />;
+    case 'members':
+      return <MembersPage />;
+    case 'projects':
+      return <ProjectsPage />;
+    case 'organisations':
+      return <OrganisationsPage />;
+    case 'sessions':
+      return <SessionsPage />;
     case 'usage':
       return <UsagePage />;
     case 'missing':

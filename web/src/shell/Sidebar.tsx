@@ -1,10 +1,11 @@
 import { useEffect, useRef } from 'react';
-import { session, signOut } from '../api/client';
+import { leave, session } from '../api/client';
 import type { Right } from '../api/types';
 import { ConversationList } from '../chat/ConversationList';
 import { useT } from '../i18n';
 import { base } from '../lib/connection';
-import { type Route, route } from '../lib/router';
+import { mayPeople } from '../lib/rights';
+import { isPeople, route } from '../lib/router';
 import { useStore } from '../lib/store';
 import { runningPulls } from '../models/pulls';
 import { IconButton } from '../ui/Button';
@@ -19,12 +20,14 @@ interface Props {
   onClose: () => void;
 }
 
-const PLACES: { page: Exclude<Route['page'], 'missing' | 'chat'>; icon: IconName; right: Right }[] = [
+type Place = 'models' | 'replicas' | 'jobs' | 'keys' | 'usage';
+
+const PLACES: { page: Place; icon: IconName; right: Right }[] = [
   { page: 'models', icon: 'models', right: 'browse' },
   { page: 'replicas', icon: 'replicas', right: 'machine' },
   { page: 'jobs', icon: 'jobs', right: 'jobs' },
   { page: 'cluster', icon: 'screen', right: 'cluster' },
-  { page: 'keys', icon: 'keys', right: 'people' },
+  { page: 'keys', icon: 'user', right: 'people' },
   { page: 'usage', icon: 'usage', right: 'own_usage' },
   { page: 'audit', icon: 'shield', right: 'audit' },
 ];
@@ -66,13 +69,19 @@ export function Sidebar({ open, hidden, narrow, onClose }: Props) {
         <Icon name="plus" size={18} /> {t('chat.new')}
       </a>
       <nav aria-label={t('app.nav')} className="places">
-        {PLACES.filter((place) => me?.rights.includes(place.right)).map(({ page, icon }) => (
-          <a key={page} href={`#/${page}`} aria-current={here.page === page ? 'page' : undefined}>
-            <Icon name={icon} />
-            <span>{t(`nav.${page}`)}</span>
-            {page === 'models' && pulling > 0 && <span className="badge">{pulling}</span>}
-          </a>
-        ))}
+        {PLACES.filter(({ page, right }) => (page === 'keys' ? mayPeople(me) : me?.rights.includes(right))).map(
+          ({ page, icon }) => (
+            <a
+              key={page}
+              href={`#/${page}`}
+              aria-current={here.page === page || (page === 'keys' && isPeople(here)) ? 'page' : undefined}
+            >
+              <Icon name={icon} />
+              <span>{t(`nav.${page}`)}</span>
+              {page === 'models' && pulling > 0 && <span className="badge">{pulling}</span>}
+            </a>
+          ),
+        )}
       </nav>
       <ConversationList current={here.page === 'chat' ? here.id : null} />
       <footer className="sidebar-foot">
@@ -86,7 +95,7 @@ export function Sidebar({ open, hidden, narrow, onClose }: Props) {
               icon: 'book',
               onSelect: () => void window.open(new URL('docs', base), '_blank', 'noopener'),
             },
-            { label: t('app.signOut'), icon: 'out', onSelect: () => signOut() },
+            { label: t('app.signOut'), icon: 'out', onSelect: () => void leave() },
           ]}
         >
           <span className="visually-hidden">{t('app.account')}</span>

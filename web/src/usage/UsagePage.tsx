@@ -1,10 +1,11 @@
-import { useMay } from '../lib/rights';
 import { useMemo, useState } from 'react';
 import { keys, usage } from '../api/endpoints';
 import type { UsageRow } from '../api/types';
 import { useLang, useT } from '../i18n';
 import { number } from '../lib/format';
 import { useResource } from '../lib/resource';
+import { useMay } from '../lib/rights';
+import { members } from '../people/api';
 import { Button } from '../ui/Button';
 import { ErrorNote } from '../ui/errors';
 import { Empty, Loading, Page, Select } from '../ui/parts';
@@ -57,7 +58,12 @@ export function UsagePage() {
   const admin = useMay('people');
   const [days, setDays] = useState(30);
   const list = useResource(`usage ${days}`, (signal) => usage.list(days, signal), 60_000);
-  const names = useResource(`key names ${admin}`, async (signal) => (admin ? (await keys.list(signal)).data : []));
+  const names = useResource(`key names ${admin}`, async (signal) => {
+    if (!admin) return [];
+    // Members act through keys of their own, which are not among those that programs send.
+    const [sent, people] = await Promise.all([keys.list(signal), members.list(signal)]);
+    return [...sent.data, ...people.data.map((one) => ({ id: one.key_id, name: one.title || one.name }))];
+  });
   const rows = list.data?.data;
   const chart = useMemo(() => (rows ? chartOf(rows, days, new Date()) : null), [rows, days]);
   const byModel = useResource(`usage by model ${days}`, (signal) => usage.by('model', days, signal), 60_000);

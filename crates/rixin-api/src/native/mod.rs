@@ -6,16 +6,21 @@ mod conversations;
 mod externals;
 mod health;
 mod keys;
+mod members;
 mod messages;
 mod metrics;
 mod models;
+mod organisations;
 mod outbound;
+mod projects;
 mod pulls;
 mod quotas;
 mod replicas;
+mod sessions;
 mod usage;
 
 use serde::{Deserialize, Serialize};
+pub(crate) use sessions::SignIns;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -45,6 +50,18 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(health::me))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
+        .routes(routes!(members::list, members::create))
+        .routes(routes!(members::get, members::update, members::remove))
+        .routes(routes!(members::invite))
+        .routes(routes!(projects::list, projects::create))
+        .routes(routes!(projects::update, projects::close))
+        .routes(routes!(organisations::list, organisations::create))
+        .routes(routes!(organisations::update))
+        .routes(routes!(sessions::sign_in, sessions::sign_out))
+        .routes(routes!(sessions::accept))
+        .routes(routes!(sessions::change_password))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
         .routes(routes!(catalog::list))
         .routes(routes!(cluster::show))
         .routes(routes!(models::list))

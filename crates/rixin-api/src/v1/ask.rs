@@ -40,6 +40,7 @@ pub(crate) struct Upstream {
 impl Ask<'_> {
     /// Gets a lease. The body may depend on it, so sending is a second step.
     pub async fn acquire(&self) -> Result<Acquired, ApiError> {
+        self.caller.may_ask(self.model)?;
         let reservation = self.reserve().await?;
         let limit = self.state.settings.request_timeout;
         let asked = self.headers.get(headers::DEADLINE_MS).and_then(|value| value.to_str().ok());

@@ -52,7 +52,11 @@ impl Suite {
         let puller = Puller::new(Arc::clone(&settings), registry.clone()).expect("puller");
         let parts = Parts { settings, store: store.clone(), blobs, registry, puller, control };
         let shutdown = Cancel::new();
-        let served = tokio::spawn(rixin_api::serve(AppState::new(parts), listener, shutdown.clone()));
+        let served = tokio::spawn(rixin_api::serve(
+            AppState::new(parts).expect("settings"),
+            listener,
+            shutdown.clone(),
+        ));
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().expect("client");
         Suite { url: format!("http://{address}"), admin, store, shutdown, served, client, dir }
     }

@@ -9,7 +9,7 @@ mod attempt;
 mod callers;
 mod events;
 mod row;
-mod settle;
+pub(crate) mod settle;
 mod supervise;
 mod token;
 mod types;

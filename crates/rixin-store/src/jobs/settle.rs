@@ -14,10 +14,48 @@ use crate::{
     row::{self, parsed, parsed_opt},
 };
 
+/// What the column `cancel` holds where the job's owner can't ask any more.
+const ORPHANED: i64 = 2;
+
+/// Why such a job ends.
+pub(super) fn orphaned() -> Fault {
+    Fault::new(
+        Code::InvalidKey,
+        "the key or the account that asked for this job has ended: submit it again with one that works",
+        "提交此任务的密钥或账户已失效：请用有效的密钥重新提交",
+    )
+}
+
+/// Ends what keys asked for that work no more. Jobs that wait are over at once; one that runs leaves a checkpoint first.
+pub(crate) async fn orphan(tx: &mut Tx, keys: &[String]) -> Result<(), Error> {
+    let reason = orphaned();
+    for key in keys {
+        let waiting = sql("UPDATE jobs SET state = 'cancelled', cancel = 2, ended_at = $2, reason = $3 \
+             WHERE key_id = $1 AND state IN ('blocked', 'queued') RETURNING id");
+        let waiting = waiting.bind(key).bind(now_ms()).bind(reason.to_line());
+        for row in tx.fetch_all(waiting).await? {
+            let id: JobId = tx.read(crate::row::parsed(&row, "id"))?;
+            let told = json!({ "reason": reason.message, "code": reason.code.as_str() });
+            events::state(tx, id, JobState::Cancelled, told).await?;
+            dependents(tx, id, false).await?;
+        }
+        let running = sql("UPDATE jobs SET cancel = 2, reason = $2 WHERE key_id = $1 AND cancel = 0 \
+             AND state IN ('starting', 'running') RETURNING id, state");
+        for row in tx.fetch_all(running.bind(key).bind(reason.to_line())).await? {
+            let id: JobId = tx.read(crate::row::parsed(&row, "id"))?;
+            let state = tx.read(crate::row::word(&row, "state", JobState::from_word))?;
+            events::state(tx, id, state, json!({ "cancel": true, "reason": reason.message })).await?;
+        }
+    }
+    Ok(())
+}
+
 /// What is known of a job whose attempt ends.
 pub(super) struct Held {
     pub failures: BTreeMap<Cause, u32>,
     pub cancel: bool,
+    /// Whether that is since its owner's key has ended.
+    pub orphaned: bool,
 }
 
 /// Locks a job's row if `number` is its latest attempt and is in one of `states` (as SQL words); `None`: it was given up.
@@ -36,7 +74,11 @@ pub(super) async fn hold(
     let Some(row) = row else { return Ok(None) };
     let failures: String = tx.read(row.at(0))?;
     let cancel: i64 = tx.read(row.at(1))?;
-    Ok(Some(Held { failures: serde_json::from_str(&failures).unwrap_or_default(), cancel: cancel != 0 }))
+    Ok(Some(Held {
+        failures: serde_json::from_str(&failures).unwrap_or_default(),
+        cancel: cancel != 0,
+        orphaned: cancel == ORPHANED,
+    }))
 }
 
 /// Closes an attempt's row.
@@ -121,7 +163,10 @@ pub(super) async fn fail(
              resources = COALESCE($7, resources) WHERE id = $1")
         .bind(job.to_string())
         .bind(state.as_str())
-        .bind((state != JobState::Cancelled).then(|| fault.to_line()))
+        .bind(match state {
+            JobState::Cancelled => held.orphaned.then(|| orphaned().to_line()),
+            _ => Some(fault.to_line()),
+        })
         .bind(failures)
         .bind(not_before)
         .bind(ended)

@@ -8,7 +8,7 @@ use std::{
 use rixin_base::{JobId, KeyId};
 
 use super::attempt::token_hash;
-use crate::{Error, Identity, Right, Role, Store, TenantScope, now_ms};
+use crate::{Error, Identity, Limits, Right, Role, Store, TenantScope, now_ms};
 
 /// What a token starts with.
 const PREFIX: &str = "rxj-";
@@ -84,6 +84,17 @@ impl Store {
             cache.lock().remove(&hash);
             return Ok(None);
         };
+        let mut limits = Limits::default();
+        let mut project = None;
+        if let Some(key) = job.key {
+            // What the owner may not ask, its job may not either.
+            let Some(owner) = self.key_identity(key).await? else {
+                cache.lock().remove(&hash);
+                return Ok(None);
+            };
+            limits.models = owner.limits.models;
+            project = owner.project;
+        }
         let nobody = || NOBODY.parse().unwrap_or_else(|_| KeyId::new());
         let identity = Arc::new(Identity {
             key_id: job.key.unwrap_or_else(nobody),
@@ -91,6 +102,9 @@ impl Store {
             role: Role::Member,
             host: false,
             rights: [Right::Ask, Right::Browse].into_iter().collect(),
+            limits,
+            member: None,
+            project,
             scope: TenantScope { tenant: job.tenant, key: job.key },
         });
         cache.put(hash, Known { identity: Arc::clone(&identity), job: job.id, checked_ms });

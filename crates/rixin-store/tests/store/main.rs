@@ -11,7 +11,9 @@ mod jobs;
 mod quotas;
 mod report;
 mod rooms;
+mod tenants;
 mod upgrade;
+mod vouched;
 
 use rixin_store::{
     ConversationQuery, LedgerEntry, MessageRole, NewConversation, NewMessage, Store, TenantScope, now_ms,

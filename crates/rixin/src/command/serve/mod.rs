@@ -89,7 +89,7 @@ impl Serve {
             registry: registry.clone(),
             puller: Puller::new(Arc::clone(&settings), registry)?,
             control: Arc::clone(&control),
-        });
+        })?;
         let serving = tokio::spawn(rixin_api::serve(state, listener, shutdown.clone()));
         announce(out, address, first.as_ref().map(|key| key.secret.as_str()));
         drop(first);
