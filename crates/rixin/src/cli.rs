@@ -93,6 +93,15 @@ pub enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand, arg_required_else_help = true)]
     Keys(command::keys::Keys),
+    /// Add, list, change and remove the people of an organisation
+    #[command(subcommand, arg_required_else_help = true)]
+    Members(command::members::Members),
+    /// Begin, list and close projects, which keys are for
+    #[command(subcommand, arg_required_else_help = true)]
+    Projects(command::projects::Projects),
+    /// Make, list and disable organisations, which see nothing of each other
+    #[command(subcommand, arg_required_else_help = true)]
+    Organisations(command::organisations::Organisations),
     /// Read, export and verify the audit log
     #[command(subcommand, arg_required_else_help = true)]
     Audit(command::audit::Audit),

@@ -6,6 +6,7 @@ mod config;
 mod doctor;
 mod help;
 mod keys;
+mod members;
 mod models;
 mod reference;
 mod serve;
