@@ -150,8 +150,23 @@ pub(crate) mod by {
         )*};
     }
     by!(
-        Ask, Audit, Browse, Files, Jobs, OwnUsage, OwnKeys, People, Keys, Members, Quotas, Prices, Machine,
-        Models, Replicas, Cluster, Organisations
+        Ask,
+        Audit,
+        Browse,
+        Files,
+        Jobs,
+        OwnUsage,
+        OwnKeys,
+        People,
+        Keys,
+        Members,
+        Quotas,
+        Prices,
+        Machine,
+        Models,
+        Replicas,
+        Cluster,
+        Organisations
     );
 }
 

@@ -32,11 +32,11 @@ mod open;
 mod operator;
 mod organisations;
 mod page;
+mod passwords;
 mod prices;
+mod projects;
 mod quotas;
 mod report;
-mod passwords;
-mod projects;
 mod responses;
 mod rights;
 mod row;
@@ -79,11 +79,11 @@ pub use operator::{Operator, Tenant};
 pub use organisations::{NewOrganisation, Organisation};
 pub use page::Page;
 pub use prices::Price;
+pub use projects::Project;
 pub use quotas::{
     Exceeded, Holder, Limit, Measure, NewQuota, Period, Quota, QuotaUse, Reservation, Subject, Want,
 };
 pub use report::{Cost, GroupBy, UsageQuery, UsageSum, usage_csv};
-pub use projects::Project;
 pub use responses::{NewResponse, StoredResponse};
 pub use rights::{Right, Rights, Role, rights_markdown};
 pub use scope::{HostScope, Identity, TenantScope};

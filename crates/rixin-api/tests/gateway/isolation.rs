@@ -152,6 +152,9 @@ async fn filled(suite: &Suite, key: &str) -> Vec<(&'static str, String)> {
         prompt_tokens: 7,
         completion_tokens: 9,
         price_percent: 100,
+        project: None,
+        images: 0,
+        job_seconds: 0,
     });
     vec![
         ("conversation", conversation),
