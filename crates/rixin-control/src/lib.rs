@@ -34,7 +34,8 @@ pub use endpoint::UpstreamBody;
 pub use error::{Error, Result};
 pub use external::NewEngine;
 pub use jobs::{
-    AcceleratorView, ClusterJobView, ClusterNodeView, ClusterState, ClusterView, Jobs, MachineView, cluster_now,
+    AcceleratorView, ClusterJobView, ClusterNodeView, ClusterState, ClusterView, Jobs, MachineView,
+    cluster_now,
 };
 pub use lease::Lease;
 pub use options::{Launcher, Options};

@@ -326,8 +326,7 @@ fn can_reach_us(settings: &Settings, nodes: &[Node]) -> Result<()> {
     let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     let far = nodes.iter().find(|node| short(&node.host) != short(&own));
     let Some(far) = far else { return Ok(()) };
-    let refuse =
-        |en: String, zh: String| Err(Error::Other(Box::new(Fault::new(Code::InvalidValue, en, zh))));
+    let refuse = |en: String, zh: String| Err(Error::Other(Box::new(Fault::new(Code::InvalidValue, en, zh))));
     if settings.database_url.reveal().is_none() {
         return refuse(
             format!(

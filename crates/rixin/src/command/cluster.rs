@@ -46,7 +46,8 @@ impl Cluster {
 
 fn accelerators(node: &ClusterNodeView) -> String {
     let list = node.accelerators.iter().map(|one| {
-        let name = one.model.as_ref().map_or_else(|| one.family.clone(), |model| format!("{}:{model}", one.family));
+        let name =
+            one.model.as_ref().map_or_else(|| one.family.clone(), |model| format!("{}:{model}", one.family));
         format!("{name} {}/{}", one.used, one.total)
     });
     list.collect::<Vec<_>>().join(", ")
@@ -59,7 +60,8 @@ fn show(out: Out, state: &ClusterState) {
     );
     let mut table = Table::new(&heads.map(|head| (head, Side::Left)));
     for node in &state.nodes {
-        let flags = if node.flags.is_empty() { String::new() } else { format!(" ({})", node.flags.join(", ")) };
+        let flags =
+            if node.flags.is_empty() { String::new() } else { format!(" ({})", node.flags.join(", ")) };
         table.row([
             node.name.clone(),
             format!("{}{flags}", node.state),
