@@ -12,6 +12,7 @@ import './specs/replicas.mjs';
 import './specs/jobs.mjs';
 import './specs/keys.mjs';
 import './specs/audit.mjs';
+import './specs/quotas.mjs';
 import './specs/reach.mjs';
 import './specs/axe.mjs';
 

@@ -128,7 +128,10 @@ pub(crate) mod by {
             pub(crate) type $right = May<{ Right::$right as usize }>;
         )*};
     }
-    by!(Ask, Audit, Browse, Files, Jobs, OwnUsage, People, Keys, Machine, Models, Replicas, Cluster);
+    by!(
+        Ask, Audit, Browse, Files, Jobs, OwnUsage, People, Keys, Quotas, Prices, Machine, Models, Replicas,
+        Cluster
+    );
 }
 
 fn secret(headers: &HeaderMap) -> Option<&str> {

@@ -16,6 +16,7 @@ mod console;
 mod error;
 mod extract;
 mod files;
+mod form;
 mod guard;
 mod jobs;
 mod messages;
@@ -30,6 +31,7 @@ mod state;
 mod timed_io;
 mod unread;
 mod v1;
+mod verify;
 
 use axum::{
     Router,

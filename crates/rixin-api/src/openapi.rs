@@ -34,6 +34,7 @@ use crate::AppState;
         (name = "conversations", description = "The caller's stored conversations 当前密钥保存的会话"),
         (name = "keys", description = "Keys and what they took 密钥与用量"),
         (name = "audit", description = "Who did what to what 审计日志"),
+        (name = "provenance", description = "Where a file came from 来源与凭证"),
         (name = "suite", description = "The suite itself 系统本身"),
     ),
     components(schemas(ErrorBody, rixin_protocol::chat::ChatChunk)),
@@ -55,7 +56,7 @@ impl Modify for Keys {
 }
 
 /// Routes that need no key.
-const OPEN: &[&str] = &["/api/health", "/metrics"];
+const OPEN: &[&str] = &["/api/health", "/api/verify", "/metrics"];
 
 /// All routes that are in the document.
 pub(crate) fn router() -> OpenApiRouter<AppState> {
@@ -67,6 +68,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .merge(crate::messages::router())
         .merge(crate::jobs::router())
         .merge(crate::audit::router())
+        .merge(crate::verify::router())
         .merge(crate::native::router())
 }
 

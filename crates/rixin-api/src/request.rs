@@ -1,6 +1,11 @@
 //! The outermost layer: request id, language, the log's span, metrics, panics, and the writing of faults.
 
-use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
@@ -11,13 +16,14 @@ use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use rixin_base::{Code, Fault, Lang, RequestId};
 use rixin_protocol::headers;
-use rixin_store::Acting;
+use rixin_store::{Acting, Limit};
 use tracing::Instrument as _;
 
 use crate::{
     AppState, audit,
     error::{self, ApiError, Style, Unwritten},
     guard,
+    v1::quota,
 };
 
 /// The address of the other end of the connection.
@@ -38,6 +44,16 @@ pub(crate) struct Info {
     /// The language of its errors.
     pub lang: Lang,
     pub arrived: Instant,
+    /// The quotas that the request was counted by.
+    limits: Arc<OnceLock<Vec<Limit>>>,
+}
+
+impl Info {
+    /// Says by which quotas the request was counted, for the headers of its answer.
+    pub fn tell_limits(&self, limits: Vec<Limit>) {
+        // A request that asks twice tells of its first time.
+        let _first = self.limits.set(limits);
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Info {
@@ -80,7 +96,14 @@ pub(crate) async fn layer(State(state): State<AppState>, mut request: Request, n
     let span = tracing::info_span!("request", id = &*id, %method, path = request.uri().path(), key = tracing::field::Empty);
     let path = request.uri().path().to_owned();
     let acting = Acting::default();
-    request.extensions_mut().insert(Info { id: Arc::clone(&id), own_id, lang, arrived });
+    let limits = Arc::<OnceLock<Vec<Limit>>>::default();
+    request.extensions_mut().insert(Info {
+        id: Arc::clone(&id),
+        own_id,
+        lang,
+        arrived,
+        limits: Arc::clone(&limits),
+    });
 
     let work = async {
         if too_large(request.headers()) {
@@ -108,6 +131,9 @@ pub(crate) async fn layer(State(state): State<AppState>, mut request: Request, n
         if style == Style::Anthropic {
             headers.insert(HeaderName::from_static("request-id"), value);
         }
+    }
+    if let Some(limits) = limits.get() {
+        quota::write(headers, limits);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let status = response.status().as_u16();

@@ -146,8 +146,5 @@ async fn upkeep(state: AppState) {
     loop {
         tokio::time::sleep(UPKEEP).await;
         state.metrics.upkeep();
-        if let Some(rate) = &state.rate {
-            rate.retain_recent();
-        }
     }
 }

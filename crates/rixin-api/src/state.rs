@@ -1,14 +1,20 @@
 //! What every handler shares.
 
-use std::{net::IpAddr, ops::Deref, sync::Arc, time::Instant};
+use std::{net::IpAddr, num::NonZeroU32, ops::Deref, sync::Arc, time::Instant};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use rixin_base::{Cancel, KeyId, Lang, Settings};
+use rixin_base::{Cancel, Lang, Settings};
 use rixin_control::Control;
 use rixin_models::{Puller, Registry};
 use rixin_store::{Blobs, Store};
+use tokio::sync::Semaphore;
 
 use crate::metrics::Metrics;
+
+/// Files that one address may have checked in a minute.
+const CHECKS_A_MINUTE: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
+/// Files that are checked at the same time.
+const CHECKS_AT_ONCE: usize = 2;
 
 /// What the gateway stands on.
 pub struct Parts {
@@ -36,8 +42,9 @@ pub struct Inner {
     pub parts: Parts,
     /// Counters of this gateway.
     pub(crate) metrics: Metrics,
-    /// Requests a minute by key, where that is limited.
-    pub(crate) rate: Option<DefaultKeyedRateLimiter<KeyId>>,
+    /// Files that strangers have checked, a minute, by address; and at the same time.
+    pub(crate) checks: DefaultKeyedRateLimiter<IpAddr>,
+    pub(crate) checking: Semaphore,
     /// The language where a caller asks for none.
     pub(crate) lang: Lang,
     /// Whether only this machine can reach the gateway, so that every caller must name it by a local name.
@@ -52,14 +59,14 @@ pub struct Inner {
 impl AppState {
     /// The state of a gateway that listens on `settings.listen`.
     pub fn new(parts: Parts) -> Self {
-        let rate = std::num::NonZeroU32::new(parts.settings.requests_per_minute)
-            .map(|limit| RateLimiter::keyed(Quota::per_minute(limit)));
+        parts.store.limit_each_key(parts.settings.requests_per_minute);
         let lang = parts.settings.fixed_lang().unwrap_or_default();
         let local_only = is_loopback(parts.settings.listen.ip());
         Self(Arc::new(Inner {
             parts,
             metrics: Metrics::new(),
-            rate,
+            checks: RateLimiter::keyed(Quota::per_minute(CHECKS_A_MINUTE)),
+            checking: Semaphore::new(CHECKS_AT_ONCE),
             lang,
             local_only,
             stopping: Cancel::new(),

@@ -116,6 +116,8 @@ codes! {
     QueueFull = "queue_full", 429, RateLimit;
     /// The key's rate limit is spent.
     RateLimited = "rate_limited", 429, RateLimit;
+    /// A quota is used up; the message says how much is used, and when it renews.
+    QuotaExceeded = "insufficient_quota", 429, RateLimit;
     /// The deadline passed before the answer was done.
     DeadlineExceeded = "deadline_exceeded", 504, Unavailable;
     /// It does not fit the memory that is free.

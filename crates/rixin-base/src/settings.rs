@@ -378,6 +378,12 @@ settings! {
         "Longest time that one request may take", "单次请求的最长时间";
     body_limit, "RIXIN_BODY_LIMIT", Size, |_| Size(16 << 20),
         "Largest body of a request", "请求体的最大字节数";
+    verify_limit, "RIXIN_VERIFY_LIMIT", Size, |_| Size(256 << 20),
+        "Largest file that anyone may have checked, without an account", "无需登录即可验证的最大文件";
+    trust_anchors, "RIXIN_TRUST_ANCHORS", PathBuf, |_| PathBuf::new(),
+        "File of PEM certificates of others whose signatures are trusted", "受信任的其他签名者的 PEM 证书文件";
+    provenance_producer, "RIXIN_PROVENANCE_PRODUCER", String, |_| "rixin".into(),
+        "Name or code of the producer in the labels of what is made here", "生成内容标识中的服务提供者名称或编码";
     file_limit, "RIXIN_FILE_LIMIT", Size, |_| Size(512 << 20),
         "Largest file that may be uploaded", "上传文件的最大字节数";
     requests_per_minute, "RIXIN_REQUESTS_PER_MINUTE", u32, |_| 0,

@@ -156,6 +156,25 @@ pub enum Error {
         /// The key's prefix.
         prefix: String,
     },
+    /// There is something where nothing should be.
+    #[error("the database {place} is not empty: {}", if *.may_force { "say --force to replace all of it, or name another one" } else { "name an empty one" })]
+    NotEmpty {
+        /// The database, without its password.
+        place: String,
+        /// Whether it can be replaced.
+        may_force: bool,
+    },
+    /// An archive, or moving a database, is not as it should be.
+    #[error("{en}")]
+    Backup {
+        /// What is wrong, in English.
+        en: String,
+        /// What is wrong, in Chinese.
+        zh: String,
+    },
+    /// A quota does not allow it.
+    #[error("{}", .0.message().0)]
+    Quota(Box<crate::Exceeded>),
     /// Anything else that the database reports: a defect.
     #[error("the database {path} failed: {why}")]
     Database {
@@ -194,10 +213,14 @@ impl Explain for Error {
                 Code::Internal
             }
             Error::NotFound { .. } => Code::NotFound,
+            Error::NotEmpty { .. } => Code::Conflict,
+            Error::Backup { .. } => Code::HashMismatch,
             Error::Exists { .. } | Error::InUse { .. } | Error::JobState { .. } | Error::LastOwner { .. } => {
                 Code::Conflict
             }
             Error::Invalid { .. } => Code::InvalidValue,
+            Error::Quota(exceeded) if exceeded.quota.period == crate::Period::Minute => Code::RateLimited,
+            Error::Quota(_) => Code::QuotaExceeded,
         }
     }
 
@@ -245,12 +268,25 @@ impl Explain for Error {
             Error::JobState { id, zh, .. } => format!("任务 {id} {zh}"),
             Error::Invalid { param, zh, .. } => format!("'{param}' 有误：{zh}"),
             Error::LastOwner { prefix } => format!("{prefix}… 是最后一个所有者密钥：请先新建一个再吊销它"),
+            Error::NotEmpty { place, may_force } => format!(
+                "数据库 {place} 不为空：{}",
+                if *may_force {
+                    "使用 --force 将其全部替换，或指定其他数据库"
+                } else {
+                    "请指定空数据库"
+                }
+            ),
+            Error::Backup { zh, .. } => zh.clone(),
+            Error::Quota(exceeded) => exceeded.message().1,
             Error::Database { path, why } => format!("数据库 {} 出错：{why}", path.display()),
         };
         Message::new(self.to_string(), zh)
     }
 
     fn retry_after(&self) -> Option<Duration> {
+        if let Error::Quota(exceeded) = self {
+            return exceeded.retry_after_ms().map(Duration::from_millis);
+        }
         matches!(self, Error::Contended { .. } | Error::Unreachable { .. }).then_some(Duration::from_secs(2))
     }
 

@@ -8,6 +8,7 @@ use crate::{
     db::{Row, Tx, sql},
     now_ms,
     page::{Cursor, MAX_LIMIT},
+    quotas,
     row::{columns, count, parsed},
 };
 
@@ -102,6 +103,7 @@ impl Store {
     pub async fn add_file(&self, scope: &TenantScope, new: &NewFile) -> Result<StoredFile, Error> {
         let id = FileId::new();
         let mut tx = self.db().write().await?;
+        quotas::check_file(&mut tx, scope, new.bytes).await?;
         insert(&mut tx, scope, id, new).await?;
         let told =
             json!({ "name": new.name, "purpose": new.purpose, "bytes": new.bytes, "sha256": new.sha256 });

@@ -280,7 +280,7 @@ impl Store {
 }
 
 /// Whoever decides by all keys of a tenant holds its row, so that deciders take turns on a server with several gateways.
-async fn lock_tenant(tx: &mut Tx, scope: &TenantScope) -> Result<(), Error> {
+pub(crate) async fn lock_tenant(tx: &mut Tx, scope: &TenantScope) -> Result<(), Error> {
     tx.fetch_optional(sql("SELECT id FROM tenants WHERE id = $1").bind(scope.tenant_text()).locking())
         .await
         .map(drop)

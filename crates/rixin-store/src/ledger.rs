@@ -79,9 +79,9 @@ pub(crate) async fn insert(tx: &mut Tx, entry: &LedgerEntry) -> Result<bool, Err
     tx.execute(
         sql("INSERT INTO usage_days (tenant_id, day, key_id, project_id, model, kind, price_percent, requests, prompt_tokens, \
                  completion_tokens, images, job_seconds) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
              ON CONFLICT (tenant_id, day, key_id, project_id, model, kind, price_percent) DO UPDATE SET \
-                 requests = usage_days.requests + 1, \
+                 requests = usage_days.requests + excluded.requests, \
                  prompt_tokens = usage_days.prompt_tokens + excluded.prompt_tokens, \
                  completion_tokens = usage_days.completion_tokens + excluded.completion_tokens, \
                  images = usage_days.images + excluded.images, \
@@ -93,6 +93,8 @@ pub(crate) async fn insert(tx: &mut Tx, entry: &LedgerEntry) -> Result<bool, Err
         .bind(&entry.model)
         .bind(&entry.kind)
         .bind(entry.price_percent)
+        // An attempt of a job is no request.
+        .bind(entry.job_seconds == 0)
         .bind(signed(entry.prompt_tokens))
         .bind(signed(entry.completion_tokens))
         .bind(signed(entry.images))

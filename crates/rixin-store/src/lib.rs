@@ -9,6 +9,7 @@
 //! It does not know HTTP, models or replicas, and it never keeps the secret of a key.
 
 mod audit;
+mod backup;
 mod batches;
 mod blobs;
 mod conversations;
@@ -22,9 +23,13 @@ mod jobs;
 mod keys;
 mod ledger;
 mod messages;
+mod money;
 mod open;
 mod operator;
 mod page;
+mod prices;
+mod quotas;
+mod report;
 mod responses;
 mod rights;
 mod row;
@@ -37,6 +42,7 @@ pub use audit::{
     Acting, Actor, AuditFinding, AuditHead, AuditHeadLine, AuditOutcome, AuditQuery, AuditReport, AuditRow,
     AuditVerifier, acting,
 };
+pub use backup::{BackupOptions, FileEntry, Manifest, Moved, TableEntry, restore_keys, verify_backup};
 pub use batches::{NewBatch, StoredBatch};
 pub use blobs::{
     Blob, BlobError, BlobOptions, BlobStream, Blobs, FRESH_FOR, MAX_BLOB_BYTES, S3Options, SAFE_AGE,
@@ -60,6 +66,11 @@ pub use messages::{Message, MessageRole, MessageUsage, NewMessage};
 pub use open::{Store, StoreOptions};
 pub use operator::{Operator, Tenant};
 pub use page::Page;
+pub use prices::Price;
+pub use quotas::{
+    Exceeded, Holder, Limit, Measure, NewQuota, Period, Quota, QuotaUse, Reservation, Subject, Want,
+};
+pub use report::{Cost, GroupBy, UsageQuery, UsageSum, usage_csv};
 pub use responses::{NewResponse, StoredResponse};
 pub use rights::{Right, Rights, Role, rights_markdown};
 pub use scope::{Identity, TenantScope};

@@ -12,6 +12,7 @@ use crate::{
     db::{DatabaseUrl, Db},
     jobs::AttemptCache,
     keys::KeyCache,
+    quotas::Gate,
     usage::Meter,
 };
 
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     pub cache: KeyCache,
     pub attempts: AttemptCache,
     pub meter: Arc<Meter>,
+    pub gate: Arc<Gate>,
 }
 
 impl Drop for Inner {
@@ -103,6 +105,7 @@ impl Store {
                 cache: KeyCache::default(),
                 attempts: AttemptCache::default(),
                 meter: Arc::clone(&meter),
+                gate: Arc::default(),
             }),
         };
         store.ensure_tenant().await?;
@@ -128,6 +131,7 @@ impl Store {
         if let Err(error) = self.flush().await {
             tracing::error!(%error, "the last usage counts could not be stored");
         }
+        self.inner.gate.close(self.db()).await;
         self.inner.meter.close();
         self.db().close().await;
     }

@@ -49,6 +49,7 @@ in_both! {
     the_list_has_ages_and_delete_takes_away
     old_content_that_is_stored_again_is_young
     staging_is_cleaned
+    everything_is_copied_once
     any_content_comes_back
 }
 

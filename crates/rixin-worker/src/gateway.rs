@@ -14,6 +14,8 @@ const ANSWER_MOST: usize = 64 << 20;
 const TRIES: u32 = 6;
 /// How long a gateway that does not answer is waited for: it may be starting again.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a quota's renewal is waited for, which is a batch's window.
+const RENEWAL: Duration = Duration::from_secs(86_400);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -74,8 +76,13 @@ impl Gateway {
                     tries += 1;
                     // a full queue is no fault of the line
                     let patient = answer.status == 429 && begun.elapsed() < 10 * PATIENCE;
-                    if tries >= TRIES && !patient {
-                        return Ok(answer);
+                    match quota(&answer, after) {
+                        // It renews in time: the job waits, and asks now and then, as somebody may raise it.
+                        Some(Some(renews)) if begun.elapsed() + renews <= RENEWAL => {}
+                        // It does not: the line says so.
+                        Some(_) => return Ok(answer),
+                        None if tries >= TRIES && !patient => return Ok(answer),
+                        None => {}
                     }
                     after.unwrap_or(pause).min(6 * LONGEST_PAUSE)
                 }
@@ -132,6 +139,13 @@ impl Gateway {
             _ => Try::Answer(answer),
         }
     }
+}
+
+/// Whether a quota refused it; then when that renews, if ever.
+fn quota(answer: &Answer, after: Option<Duration>) -> Option<Option<Duration>> {
+    let code = answer.body["error"]["code"].as_str();
+    let quota = [Code::QuotaExceeded.as_str(), Code::RateLimited.as_str()];
+    (answer.status == 429 && code.is_some_and(|code| quota.contains(&code))).then_some(after)
 }
 
 fn read(bytes: &Bytes) -> Value {

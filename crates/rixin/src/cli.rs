@@ -96,9 +96,27 @@ pub enum Command {
     /// Read, export and verify the audit log
     #[command(subcommand, arg_required_else_help = true)]
     Audit(command::audit::Audit),
+    /// Say how much may be used: tokens, requests, job seconds, storage
+    #[command(subcommand, arg_required_else_help = true)]
+    Quotas(command::quotas::Quotas),
+    /// Show what was used, and what it costs
+    Usage(command::usage::Usage),
+    /// Say what use is charged at
+    #[command(subcommand, arg_required_else_help = true)]
+    Prices(command::usage::Prices),
+    /// Back up everything into one file, also while a server runs
+    #[command(arg_required_else_help = true)]
+    Backup(command::backup::Backup),
+    /// Take everything out of an archive of `rixin backup`
+    Restore(command::backup::Restore),
+    /// Move data between databases and places of files
+    #[command(subcommand, arg_required_else_help = true)]
+    Store(command::store::Data),
     /// Look at long work, cancel it, try it again
     #[command(subcommand, arg_required_else_help = true)]
     Job(command::job::Job),
+    /// Check a file: who signed it, what it was made from, and whether it was changed since
+    Verify(command::verify::Verify),
     /// Look at the cluster that jobs run on
     #[command(subcommand, arg_required_else_help = true)]
     Cluster(command::cluster::Cluster),

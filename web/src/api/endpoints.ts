@@ -3,7 +3,17 @@
 
 import { json, send } from './client';
 import type { paths } from './schema';
-import type { ConversationPatch, NewConversation, NewExternal, NewMessage, Role } from './types';
+import type {
+  ConversationPatch,
+  NewConversation,
+  NewExternal,
+  NewMessage,
+  Outbound,
+  Price,
+  QuotaUse,
+  Role,
+  UsageRow,
+} from './types';
 
 type Method = 'get' | 'post' | 'patch' | 'delete';
 type Operation<P extends keyof paths, M extends Method> = NonNullable<paths[P][M]>;
@@ -105,7 +115,8 @@ export const conversations = {
 };
 
 export const jobs = {
-  list: (query: Query<Operation<'/api/jobs', 'get'>>, signal?: AbortSignal) => call('get', '/api/jobs', { query, signal }),
+  list: (query: Query<Operation<'/api/jobs', 'get'>>, signal?: AbortSignal) =>
+    call('get', '/api/jobs', { query, signal }),
   cancel: (id: string) => call('post', '/api/jobs/{id}/cancel', { path: { id } }),
   retry: (id: string) => call('post', '/api/jobs/{id}/retry', { path: { id } }),
   remove: (id: string) => call('delete', '/api/jobs/{id}', { path: { id } }),
@@ -119,5 +130,28 @@ export const jobs = {
 };
 
 export const usage = {
-  list: (days: number, signal?: AbortSignal) => call('get', '/api/usage', { query: { days }, signal }),
+  list: (days: number, signal?: AbortSignal) =>
+    json<{ data: UsageRow[] }>('GET', '/api/usage', { query: { days }, signal }),
+  /** Sums by something else than days. */
+  by: (by: string, days: number, signal?: AbortSignal) =>
+    json<{ data: UsageRow[] }>('GET', '/api/usage', { query: { by, days }, signal }),
+  csv: (by: string, days: number) => send('GET', '/api/usage', { query: { by, days, format: 'csv' } }),
+};
+
+export const quotas = {
+  list: (signal?: AbortSignal) => json<{ data: QuotaUse[] }>('GET', '/api/quotas', { signal }),
+  set: (body: Pick<QuotaUse, 'subject' | 'measure' | 'period' | 'amount'>) =>
+    json<QuotaUse>('POST', '/api/quotas', { body }),
+  remove: (id: string) => json<undefined>('DELETE', `/api/quotas/${encodeURIComponent(id)}`),
+};
+
+export const prices = {
+  list: (signal?: AbortSignal) => json<{ data: Price[] }>('GET', '/api/prices', { signal }),
+  set: (body: Partial<Price>) => json<Price>('POST', '/api/prices', { body }),
+  remove: (model: string, valid_from: string) =>
+    json<undefined>('DELETE', '/api/prices', { query: { model, valid_from } }),
+};
+
+export const outbound = {
+  list: (signal?: AbortSignal) => json<{ data: Outbound[] }>('GET', '/api/outbound', { signal }),
 };

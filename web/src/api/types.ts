@@ -32,6 +32,48 @@ export type WholeConversation = Shapes['WholeConversation'];
 export type Message = Shapes['ConversationMessage'];
 export type NewMessage = Shapes['NewConversationMessage'];
 export type Usage = Shapes['MessageUsage'];
-export type UsageRow = Shapes['UsageRow'];
+/** As `UsageSum` of the OpenAPI document, by day, key and model. */
+export interface UsageRow {
+  day: string;
+  key_id: string;
+  model: string;
+  requests: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  images?: number;
+  job_seconds?: number;
+  costs?: { currency: string; amount: string }[];
+  unpriced?: boolean;
+}
+/** As `QuotaUse` of the OpenAPI document. */
+export interface QuotaUse {
+  id: string;
+  subject: 'tenant' | 'project' | 'key' | 'each_key';
+  subject_id: string;
+  measure: 'tokens' | 'requests' | 'images' | 'job_seconds' | 'storage_bytes' | 'concurrent_jobs';
+  accelerator: string;
+  period: 'minute' | 'hour' | 'day' | 'month' | 'standing';
+  amount: number;
+  used: number;
+  renews_at?: number;
+}
+/** As `Price` of the OpenAPI document. */
+export interface Price {
+  model: string;
+  valid_from: string;
+  currency: string;
+  prompt: string;
+  completion: string;
+  image: string;
+  job_second: string;
+}
+/** As `Outbound` of the OpenAPI document. */
+export interface Outbound {
+  name: string;
+  about: string;
+  targets: string[];
+  allowed: boolean;
+  why: string;
+}
 export type ModelList = Shapes['ModelList'];
 export type ChatChunk = Shapes['ChatChunk'];

@@ -8,6 +8,7 @@ import { Button } from '../ui/Button';
 import { ErrorNote } from '../ui/errors';
 import { Empty, Loading, Page, SearchField, Tag } from '../ui/parts';
 import { toast } from '../ui/toasts';
+import { OutboundList } from './OutboundList';
 
 /** As `AuditRow` of the OpenAPI document. */
 interface Row {
@@ -124,7 +125,9 @@ function Log() {
               <ul>
                 {report.findings.map((finding) => {
                   const place = 'from' in finding ? `${finding.from}–${finding.to}` : String(finding.seq);
-                  return <li key={finding.what + place}>{t(`audit.found.${finding.what}` as TextKey, { n: place })}</li>;
+                  return (
+                    <li key={finding.what + place}>{t(`audit.found.${finding.what}` as TextKey, { n: place })}</li>
+                  );
                 })}
               </ul>
             </>
@@ -205,6 +208,7 @@ function Log() {
           </Button>
         )}
       </div>
+      <OutboundList />
     </Page>
   );
 }

@@ -1,6 +1,5 @@
 //! OpenAI's files: what callers upload for jobs to read, and what jobs make for them. Bytes pass through; no file is held in memory.
 
-mod form;
 mod routes;
 mod shape;
 

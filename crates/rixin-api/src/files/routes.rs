@@ -13,15 +13,13 @@ use rixin_store::{FileQuery, NewFile, Sha256, now_ms};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    form::Form,
-    shape::{DeletedFile, FileList, FileObject, NewFileForm},
-};
+use super::shape::{DeletedFile, FileList, FileObject, NewFileForm};
 use crate::{
     AppState,
     auth::by,
     error::{ApiError, ApiResult, no_such},
     extract::Query,
+    form::Form,
 };
 
 /// What a caller may upload a file for.
@@ -65,6 +63,7 @@ pub(crate) async fn create(
     caller: by::Files,
     mut form: Form,
 ) -> ApiResult<Reply<FileObject>> {
+    state.store.check_storage(&caller.scope, form.expected()).await?;
     let (mut file, mut wanted, mut anchor, mut seconds) = (None, None, None, None);
     while let Some(part) = form.part().await? {
         let field = match part.name.as_str() {

@@ -22,7 +22,7 @@ use crate::{
     extract::Json,
     request::Info,
     responses::bad_answer,
-    v1::{Ask, Upstream, of_chat, refusal, sse_response, whole},
+    v1::{Ask, Size, Upstream, of_chat, refusal, sse_response, whole},
 };
 
 async fn ask(
@@ -32,6 +32,7 @@ async fn ask(
     headers: &HeaderMap,
     chat: &ChatRequest,
 ) -> ApiResult<Upstream> {
+    let body = serde_json::to_vec(chat).map_err(Fault::internal)?;
     let ask = Ask {
         state,
         caller,
@@ -39,9 +40,9 @@ async fn ask(
         path: "/v1/chat/completions",
         model: &chat.model,
         affinity: Some(of_chat(chat)),
+        size: Size::of_chat(chat, body.len()),
         headers,
     };
-    let body = serde_json::to_vec(chat).map_err(Fault::internal)?;
     let upstream = ask.acquire().await?.send(&ask, Bytes::from(body)).await?;
     if !upstream.response.status().is_success() {
         return Err(refusal(state, upstream).await);

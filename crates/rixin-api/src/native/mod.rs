@@ -9,7 +9,9 @@ mod keys;
 mod messages;
 mod metrics;
 mod models;
+mod outbound;
 mod pulls;
+mod quotas;
 mod replicas;
 mod usage;
 
@@ -60,6 +62,10 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(conversations::get, conversations::update, conversations::remove))
         .routes(routes!(conversations::export))
         .routes(routes!(messages::add))
+        .routes(routes!(quotas::list, quotas::set))
+        .routes(routes!(quotas::remove))
+        .routes(routes!(outbound::list))
         .routes(routes!(usage::list))
+        .routes(routes!(usage::prices, usage::set_price, usage::remove_price))
         .routes(routes!(metrics::metrics))
 }

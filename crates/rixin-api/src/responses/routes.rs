@@ -22,7 +22,7 @@ use crate::{
     error::{ApiError, ApiResult},
     extract::Json,
     request::Info,
-    v1::{Ask, Upstream, of_chat, refusal, sse_response, whole},
+    v1::{Ask, Size, Upstream, of_chat, refusal, sse_response, whole},
 };
 
 /// What the conversation held before: the items of every stored response of the chain, and their answers.
@@ -72,6 +72,7 @@ pub(crate) async fn create(
     };
     let own = prompt::own_items(&request);
     let chat = prompt::chat(&request, &before, &own)?;
+    let body = serde_json::to_vec(&chat).map_err(Fault::internal)?;
     let ask = Ask {
         state: &state,
         caller: &caller,
@@ -79,11 +80,11 @@ pub(crate) async fn create(
         path: "/v1/chat/completions",
         model: &request.model,
         affinity: Some(of_chat(&chat)),
+        size: Size::of_chat(&chat, body.len()),
         headers: &headers,
     };
     let acquired = ask.acquire().await?;
     let object = answer::begin(&request, acquired.lease.model());
-    let body = serde_json::to_vec(&chat).map_err(Fault::internal)?;
     let upstream = acquired.send(&ask, Bytes::from(body)).await?;
     if !upstream.response.status().is_success() {
         return Err(refusal(&state, upstream).await);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     Ask, affinity,
     pass::{pass_stream, pass_whole},
+    quota::Size,
 };
 use crate::{AppState, auth::by, error::ApiResult, extract::Raw, request::Info};
 
@@ -31,6 +32,7 @@ pub(crate) async fn chat_completions(
         path: "/v1/chat/completions",
         model: &request.model,
         affinity: Some(affinity::of_chat(&request)),
+        size: Size::of_chat(&request, body.len()),
         headers: &headers,
     };
     let wants_usage = request.stream_options.is_some_and(|options| options.include_usage);

@@ -8,6 +8,7 @@ use super::{
     Ask, affinity,
     chat::with_usage,
     pass::{pass_stream, pass_whole},
+    quota::Size,
 };
 use crate::{AppState, auth::by, error::ApiResult, extract::Raw, request::Info};
 
@@ -30,6 +31,10 @@ pub(crate) async fn completions(
         path: "/v1/completions",
         model: &request.model,
         affinity: Some(affinity::of_prompt(&request.prompt)),
+        size: Size {
+            bytes: body.len(),
+            answer: request.max_tokens.map(|most| u64::from(most) * u64::from(request.n.unwrap_or(1))),
+        },
         headers: &headers,
     };
     let wants_usage = request.stream_options.is_some_and(|options| options.include_usage);

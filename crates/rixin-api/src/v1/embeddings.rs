@@ -4,7 +4,7 @@ use axum::{extract::State, response::Response};
 use http::HeaderMap;
 use rixin_protocol::embedding::{EmbeddingRequest, EmbeddingResponse};
 
-use super::{Ask, pass::pass_whole};
+use super::{Ask, pass::pass_whole, quota::Size};
 use crate::{AppState, auth::by, error::ApiResult, extract::Raw, request::Info};
 
 /// Turns texts into vectors.
@@ -26,6 +26,7 @@ pub(crate) async fn embeddings(
         path: "/v1/embeddings",
         model: &request.model,
         affinity: None,
+        size: Size { bytes: body.len(), answer: Some(0) },
         headers: &headers,
     };
     let upstream = ask.acquire().await?.send(&ask, body).await?;

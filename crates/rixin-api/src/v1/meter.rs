@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rixin_base::RequestId;
 use rixin_protocol::usage::Usage;
-use rixin_store::{LedgerEntry, now_ms};
+use rixin_store::{LedgerEntry, Measure, Reservation, now_ms};
 
 use crate::{AppState, auth::Caller, request::Info};
 
@@ -20,10 +20,19 @@ pub(crate) struct Meter {
     pieces: u32,
     usage: Option<Usage>,
     outcome: &'static str,
+    /// What was set aside for it.
+    reservation: Option<Reservation>,
 }
 
 impl Meter {
-    pub fn new(state: &AppState, caller: &Caller, info: &Info, kind: &str, model: &str) -> Self {
+    pub fn new(
+        state: &AppState,
+        caller: &Caller,
+        info: &Info,
+        kind: &str,
+        model: &str,
+        reservation: Reservation,
+    ) -> Self {
         state.metrics.in_progress(1.0);
         let entry = caller.job.is_none().then(|| LedgerEntry {
             // Two requests that a client has named alike are still two.
@@ -50,6 +59,7 @@ impl Meter {
             pieces: 0,
             usage: None,
             outcome: "cancelled",
+            reservation: Some(reservation),
         }
     }
 
@@ -103,7 +113,12 @@ impl Drop for Meter {
             metrics.token_rate(&self.model, usage.completion_tokens, first.elapsed());
         }
         if self.outcome == "failed" && usage.total_tokens == 0 {
+            // What was set aside goes back with the reservation.
             return;
+        }
+        if let Some(reservation) = self.reservation.take() {
+            let tokens = u64::from(usage.prompt_tokens) + u64::from(usage.completion_tokens);
+            reservation.settle(&[(Measure::Requests, 1), (Measure::Tokens, tokens)]);
         }
         if let Some(mut entry) = self.entry.take() {
             entry.at = now_ms();

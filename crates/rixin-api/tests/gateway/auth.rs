@@ -83,9 +83,17 @@ const MATRIX: &[(&str, &str, Access)] = &[
     ("GET", "/api/conversations/{id}/export", By(Right::Ask)),
     ("POST", "/api/conversations/{id}/messages", By(Right::Ask)),
     ("GET", "/api/usage", By(Right::OwnUsage)),
+    ("POST", "/api/verify", Open),
     ("GET", "/api/audit", By(Right::Audit)),
     ("GET", "/api/audit/export", By(Right::Audit)),
     ("GET", "/api/audit/verify", By(Right::Audit)),
+    ("GET", "/api/outbound", By(Right::Cluster)),
+    ("GET", "/api/quotas", By(Right::OwnUsage)),
+    ("POST", "/api/quotas", By(Right::Quotas)),
+    ("DELETE", "/api/quotas/{id}", By(Right::Quotas)),
+    ("GET", "/api/prices", By(Right::OwnUsage)),
+    ("POST", "/api/prices", By(Right::Prices)),
+    ("DELETE", "/api/prices", By(Right::Prices)),
 ];
 
 fn documented() -> Vec<(String, String)> {

@@ -76,10 +76,14 @@ fn streamed(purpose: &str, pieces: usize, piece: impl Fn(usize) -> Vec<u8> + Sen
     Body::wrap_stream(stream::iter(all))
 }
 
+/// The answer to an upload.
+pub async fn upload(suite: &Suite, key: &str, bytes: &[u8]) -> (u16, Value) {
+    json_of(suite.with_key(Method::POST, "/v1/files", key).multipart(form("batch", "in.jsonl", bytes))).await
+}
+
 /// The id of a new file for a batch.
 pub async fn uploaded(suite: &Suite, key: &str, bytes: &[u8]) -> String {
-    let request = suite.with_key(Method::POST, "/v1/files", key).multipart(form("batch", "in.jsonl", bytes));
-    let (status, file) = json_of(request).await;
+    let (status, file) = upload(suite, key, bytes).await;
     assert_eq!(status, 200, "{file}");
     file["id"].as_str().expect("an id").to_owned()
 }

@@ -13,5 +13,7 @@ mod limits;
 mod messages;
 mod native;
 mod openai;
+mod outbound;
+mod quotas;
 mod responses;
 mod suite;

@@ -15,6 +15,7 @@
 //! no row and are older than [`SAFE_AGE`]. Storing content that is there already makes it young again when it is over
 //! [`FRESH_FOR`] old, by writing it once more.
 
+mod copy;
 mod error;
 mod fetch;
 mod hash;

@@ -94,6 +94,32 @@ impl Db {
         Ok(Tx::new(inner, self.place.clone()))
     }
 
+    /// Begins a reading transaction that sees the database as it is now, whatever others write meanwhile, and however long it reads.
+    pub async fn snapshot(&self) -> Result<Tx, Error> {
+        let inner = match &self.pools {
+            Pools::Sqlite { reader, .. } => {
+                let tx = reader.begin().await;
+                tx::Inner::Sqlite(tx.map_err(|error| self.failed(error))?)
+            }
+            Pools::Postgres(server) => {
+                let begun =
+                    answered(server.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await;
+                match begun {
+                    Ok(tx) => tx::Inner::Postgres(tx),
+                    Err(error) => return Err(server.told(error).await),
+                }
+            }
+        };
+        let mut tx = Tx::new(inner, self.place.clone());
+        if self.dialect() == Dialect::Postgres {
+            tx.execute(sql("SET LOCAL statement_timeout = 0")).await?;
+            tx.execute(sql("SET LOCAL idle_in_transaction_session_timeout = 0")).await?;
+        }
+        // SQLite's snapshot is taken by the first reading.
+        tx.fetch_one(sql("SELECT value FROM epochs WHERE name = 'keys'")).await?;
+        Ok(tx)
+    }
+
     /// All rows of a reading statement.
     pub async fn fetch_all(&self, sql: Sql) -> Result<Vec<Row>, Error> {
         sql.check()?;

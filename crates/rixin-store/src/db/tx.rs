@@ -1,5 +1,6 @@
 //! A transaction of either database. Dropped without [`Tx::commit`], it changes nothing.
 
+use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use sqlx::{Postgres, Sqlite, Transaction};
 
 use super::{Column, Place, Row, Sql, answered, faults, row};
@@ -45,6 +46,18 @@ impl Tx {
             Inner::Postgres(tx) => row::postgres(answered(sql.postgres().fetch_all(&mut **tx)).await),
         };
         rows.map_err(|error| self.failed(error))
+    }
+
+    /// The rows as they come, however many there are.
+    pub fn stream(&mut self, sql: Sql) -> BoxStream<'_, Result<Row, Error>> {
+        let place = self.place.clone();
+        let failed = move |error| faults::of(&place, error);
+        match &mut self.inner {
+            Inner::Sqlite(tx) => sql.sqlite().fetch(&mut **tx).map_ok(Row::Sqlite).map_err(failed).boxed(),
+            Inner::Postgres(tx) => {
+                sql.postgres().fetch(&mut **tx).map_ok(Row::Postgres).map_err(failed).boxed()
+            }
+        }
     }
 
     /// The first row, if any.

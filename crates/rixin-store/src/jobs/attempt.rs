@@ -100,6 +100,7 @@ impl Store {
         if i64::from(found.attempt) != latest {
             return Err(Fenced::GivenUp);
         }
+        let before = found.attempt;
         let number = match found.state {
             JobState::Starting if found.attempt == number || restart => found.attempt,
             JobState::Running if restart => {
@@ -141,6 +142,9 @@ impl Store {
         )
         .await?;
         events::state(&mut tx, job, JobState::Running, json!({ "attempt": number })).await?;
+        if number > before {
+            settle::meter(&mut tx, job, before).await?;
+        }
         tx.commit().await?;
         found.state = JobState::Running;
         found.attempt = number;
@@ -355,6 +359,7 @@ impl AttemptScope {
             tx.execute(sql(end).bind(self.job.to_string()).bind(now_ms())).await?;
             events::state(&mut tx, self.job, JobState::Cancelled, Value::Null).await?;
             settle::dependents(&mut tx, self.job, false).await?;
+            settle::meter(&mut tx, self.job, self.number).await?;
             tx.commit().await?;
             return Ok(Finished::Cancelled);
         }
@@ -370,6 +375,7 @@ impl AttemptScope {
         .await?;
         events::state(&mut tx, self.job, JobState::Succeeded, Value::Null).await?;
         settle::dependents(&mut tx, self.job, true).await?;
+        settle::meter(&mut tx, self.job, self.number).await?;
         tx.commit().await?;
         Ok(Finished::Succeeded)
     }

@@ -13,6 +13,7 @@ use crate::{
     db::{Sql, Tx, sql},
     now_ms,
     page::{Cursor, MAX_LIMIT},
+    quotas,
     row::{columns, parsed},
 };
 
@@ -75,6 +76,7 @@ impl Store {
                 _ => open = true,
             }
         }
+        quotas::check_job(tx, scope, &new.resources).await?;
         let id = JobId::new();
         let state = if open { JobState::Blocked } else { JobState::Queued };
         tx.execute(

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use super::{Cause, JobState, Next, events};
 use crate::{
-    Error,
+    Error, LedgerEntry, Resources,
     db::{Tx, sql},
-    now_ms,
+    ledger, now_ms,
+    quotas::counted_as,
+    row::{self, parsed, parsed_opt},
 };
 
 /// What is known of a job whose attempt ends.
@@ -56,6 +58,46 @@ pub(super) async fn close(
     .map(drop)
 }
 
+/// Enters in the ledger what an attempt took, from when it was handed out to its end. The last thing in its transaction: the sums' rows
+/// are shared by many jobs, and whoever has one must not go on to wait for a job's.
+pub(super) async fn meter(tx: &mut Tx, job: JobId, number: u32) -> Result<(), Error> {
+    let row = tx
+        .fetch_optional(
+            sql("SELECT j.tenant_id, j.key_id, j.resources, a.started_at, a.ended_at FROM jobs j \
+                 JOIN attempts a ON a.job_id = j.id WHERE j.id = $1 AND a.number = $2")
+            .bind(job.to_string())
+            .bind(number),
+        )
+        .await?;
+    let Some(row) = row else { return Ok(()) };
+    let tenant = tx.read(parsed(&row, "tenant_id"))?;
+    let key = tx.read(parsed_opt(&row, "key_id"))?;
+    let resources: Resources = tx.read(row::json(&row, "resources"))?;
+    let (began, ended): (i64, Option<i64>) =
+        (tx.read(row.try_get("started_at"))?, tx.read(row.try_get("ended_at"))?);
+    let at = ended.unwrap_or_else(now_ms);
+    let seconds = u64::try_from(at - began).unwrap_or(0).div_ceil(1000);
+    for (accelerator, count) in counted_as(&resources) {
+        let entry = LedgerEntry {
+            id: format!("{job}/attempt/{number}/{accelerator}"),
+            tenant,
+            key,
+            job: Some(job),
+            at,
+            kind: "job".into(),
+            model: accelerator,
+            prompt_tokens: 0,
+            completion_tokens: 0,
+            price_percent: 100,
+            project: None,
+            images: 0,
+            job_seconds: seconds.saturating_mul(count),
+        };
+        ledger::insert(tx, &entry).await?;
+    }
+    Ok(())
+}
+
 /// Ends an attempt without a result. Where somebody asked for the job's end, that is what follows.
 pub(super) async fn fail(
     tx: &mut Tx,
@@ -92,6 +134,7 @@ pub(super) async fn fail(
     if state.is_over() {
         dependents(tx, job, false).await?;
     }
+    meter(tx, job, number).await?;
     Ok(state)
 }
 

@@ -376,6 +376,25 @@ pub async fn staging_is_cleaned(rig: Rig) {
     assert_eq!(rig.blobs.clean_staging(hour).await.expect("cleaned"), 0);
 }
 
+/// From a folder to here, and back to another folder.
+pub async fn everything_is_copied_once(rig: Rig) {
+    let folder = |name: &str| BlobOptions::Folder(rig.desk.path().join(name));
+    let (from, back) = (Blobs::open(&folder("from")).await, Blobs::open(&folder("back")).await);
+    let (from, back) = (from.expect("opens"), back.expect("opens"));
+    let (small, large) = (b"small".to_vec(), noise(MIB, 3));
+    let mut names = Vec::new();
+    for bytes in [&small, &large] {
+        names.push(from.put_bytes(bytes.clone()).await.expect("stored").sha256);
+    }
+    rig.blobs.put_bytes(small.clone()).await.expect("stored");
+    assert_eq!(from.copy_to(&rig.blobs).await.expect("copied"), 1, "one was there");
+    assert_eq!(from.copy_to(&rig.blobs).await.expect("copied"), 0);
+    assert_eq!(rig.blobs.copy_to(&back).await.expect("copied"), 2);
+    for (name, bytes) in names.iter().zip([small, large]) {
+        assert_eq!(&back.get_bytes(name, LIMIT).await.expect("reads")[..], &bytes[..]);
+    }
+}
+
 /// Any content, in pieces of any size, as a stream and as bytes.
 pub async fn any_content_comes_back(rig: Rig) {
     let strategy = (prop::collection::vec(any::<u8>(), 0..40_000), 1_usize..5000, any::<[u16; 2]>());

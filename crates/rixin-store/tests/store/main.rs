@@ -4,9 +4,12 @@
 mod support;
 
 mod audit;
+mod backup;
 mod files;
 mod gateways;
 mod jobs;
+mod quotas;
+mod report;
 mod rooms;
 mod upgrade;
 

@@ -14,7 +14,7 @@ use http_body_util::BodyExt as _;
 use rixin_base::{Code, Fault, bytes_text};
 use rixin_protocol::parse::out_of_range;
 use rixin_store::{Blob, BlobError, Blobs};
-use tokio::time::Instant;
+use tokio::{io::AsyncWriteExt as _, time::Instant};
 
 use crate::{
     AppState,
@@ -30,11 +30,12 @@ const AROUND: u64 = 64 << 10;
 const MAX_VALUE: usize = 1024;
 
 /// A form that is being read.
-pub(super) struct Form {
+pub(crate) struct Form {
     body: Body,
     parser: Parser,
     file_limit: u64,
     deadline: Instant,
+    expected: u64,
 }
 
 impl FromRequest<AppState> for Form {
@@ -62,11 +63,16 @@ impl FromRequest<AppState> for Form {
         }
         let parser = Parser::new(given).map_err(|broken| ApiError(broken.into()))?;
         let deadline = Instant::now() + state.settings.request_timeout;
-        Ok(Self { body, parser, file_limit, deadline })
+        Ok(Self { body, parser, file_limit, deadline, expected: length.saturating_sub(AROUND) })
     }
 }
 
 impl Form {
+    /// The bytes that the file has at least, by the length that was announced; 0 where none was.
+    pub fn expected(&self) -> u64 {
+        self.expected
+    }
+
     /// The head of the next part; the part before has to be read. `None`: that was the last one.
     pub async fn part(&mut self) -> Result<Option<Head>, Fault> {
         match self.next().await? {
@@ -97,6 +103,33 @@ impl Form {
             (None, Err(BlobError::TooLarge { .. })) => Err(too_large(limit)),
             (None, stored) => Ok(stored?),
         }
+    }
+
+    /// Writes a part into a file, of at most `limit` bytes.
+    pub async fn save(&mut self, file: &mut tokio::fs::File, limit: u64) -> Result<u64, Fault> {
+        let mut size = 0;
+        while let Some(data) = self.data().await? {
+            size += data.len() as u64;
+            if size > limit {
+                return Err(over(limit, "RIXIN_VERIFY_LIMIT"));
+            }
+            file.write_all(&data).await.map_err(unsaved)?;
+        }
+        file.flush().await.map_err(unsaved)?;
+        Ok(size)
+    }
+
+    /// The bytes of a part, at most `limit`.
+    pub async fn bytes(&mut self, name: &str, limit: usize) -> Result<Vec<u8>, Fault> {
+        let mut bytes = Vec::new();
+        while let Some(data) = self.data().await? {
+            if bytes.len() + data.len() > limit {
+                let limit = bytes_text(limit as u64);
+                return Err(out_of_range(name, &format!("it is over {limit}"), &format!("超过 {limit}")));
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(bytes)
     }
 
     /// The data of a part as a stream; what it breaks off with is left in `fault`.
@@ -151,11 +184,27 @@ impl Form {
 }
 
 fn too_large(limit: u64) -> Fault {
+    over(limit, "RIXIN_FILE_LIMIT")
+}
+
+fn over(limit: u64, setting: &str) -> Fault {
     let limit = bytes_text(limit);
     Fault::new(
         Code::BodyTooLarge,
-        format!("the file is over the limit of {limit}: send a smaller one, or raise RIXIN_FILE_LIMIT"),
-        format!("文件超过 {limit} 的上限：请减小文件，或调高 RIXIN_FILE_LIMIT"),
+        format!("the file is over the limit of {limit}: send a smaller one, or raise {setting}"),
+        format!("文件超过 {limit} 的上限：请减小文件，或调高 {setting}"),
+    )
+}
+
+fn unsaved(error: io::Error) -> Fault {
+    let code = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::DiskFull,
+        _ => Code::Internal,
+    };
+    Fault::new(
+        code,
+        format!("the file could not be kept while it is looked at: {error}"),
+        format!("无法暂存待检查的文件：{error}"),
     )
 }
 
