@@ -431,6 +431,8 @@ impl Executor for Slurm {
             Err(Refused::Slurm(error)) => {
                 let cause = match &error {
                     SlurmError::Refused { kind: Refusal::Resources | Refusal::Partition, .. }
+                    // 22.05 can't read a submission for a family that it does not know
+                    | SlurmError::Refused { number: 9001, .. }
                     | SlurmError::Invalid { .. } => Cause::BadInput,
                     _ => Cause::Unavailable,
                 };

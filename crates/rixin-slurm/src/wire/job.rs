@@ -26,6 +26,7 @@ struct WireJob {
     partition: Option<String>,
     job_state: Words,
     state_reason: Option<String>,
+    state_description: Option<String>,
     exit_code: Value,
     nodes: Option<String>,
     restart_cnt: Number,
@@ -73,7 +74,13 @@ fn gres_of(value: &Value) -> Vec<Vec<GresEntry>> {
 
 impl WireJob {
     fn into_job(self, suite: &str) -> Option<Job> {
-        let state = State::of(&self.job_state.0);
+        let mut state = State::of(&self.job_state.0);
+        let mut reason = reason_of(self.state_reason);
+        // Slurm tries no more by itself, and says so in no state (22.05): a node refused the job that was requeued to it.
+        let held = self.state_description.filter(|text| text.contains("requeued held"));
+        if let Some(held) = held.filter(|_| state == State::Pending) {
+            (state, reason) = (State::Held, Some(held));
+        }
         let name = self.name.unwrap_or_default();
         let over = state.phase() == Phase::Ended;
         Some(Job {
@@ -84,7 +91,7 @@ impl WireJob {
             account: self.account.unwrap_or_default(),
             user: self.user_name.unwrap_or_default(),
             partition: self.partition.unwrap_or_default(),
-            reason: reason_of(self.state_reason),
+            reason,
             exit: over.then(|| exit_of(&self.exit_code)).flatten(),
             nodes: self.nodes.unwrap_or_default(),
             restarts: self.restart_cnt.u32(),
@@ -205,6 +212,19 @@ mod tests {
         assert_eq!(failed.reason.as_deref(), Some("NonZeroExitCode"));
         assert_eq!(failed.token, None);
         assert_eq!(by(5).exit, Some(Exit::Signal(15)));
+    }
+
+    /// As 22.05 told of a job whose next node still had its first process.
+    #[test]
+    fn a_job_that_slurm_tries_no_more_is_held() {
+        let all = jobs(
+            r#"{"jobs": [{"job_id": 2, "job_state": "PENDING", "state_reason": "JobHeldUser",
+                "state_description": "launch failed requeued held", "priority": 0, "restart_cnt": 3, "nodes": ""},
+                {"job_id": 3, "job_state": "PENDING", "state_reason": "JobHeldUser", "state_description": ""}]}"#,
+        );
+        assert_eq!(all[0].state, State::Held);
+        assert_eq!(all[0].reason.as_deref(), Some("launch failed requeued held"));
+        assert_eq!(all[1].state, State::Pending, "somebody's own hold is theirs to end");
     }
 
     #[test]
