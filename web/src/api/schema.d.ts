@@ -458,6 +458,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Who signed a file, what it was made from, and whether it was changed since. No account is needed; the file is not kept. */
+        post: operations["post_api_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/health": {
         parameters: {
             query?: never;
@@ -499,10 +516,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All keys, without their secrets; revoked ones too. */
+        /** Keys without their secrets, the revoked ones too: all with the right `people`, else the caller's own. */
         get: operations["get_api_keys"];
         put?: never;
-        /** Makes a key. Its secret is in this answer and nowhere else. */
+        /** Makes a key. Its secret is in this answer and nowhere else. With the right `own_keys` alone it is the caller's own. */
         post: operations["post_api_keys"];
         delete?: never;
         options?: never;
@@ -520,8 +537,219 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Ends a key. The last owner key can't be ended. */
+        /** Ends a key, and cancels the jobs that it asked for. The last owner can't be ended. */
         delete: operations["delete_api_keys_by_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The members, without those who were removed. */
+        get: operations["get_api_members"];
+        put?: never;
+        /** Adds a member. The link in the answer, good once and for seven days, lets them set their password. */
+        post: operations["post_api_members"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/members/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A member. */
+        get: operations["get_api_members_by_id"];
+        put?: never;
+        post?: never;
+        /** Removes a member: they are signed out, their keys end, and their jobs are cancelled. What they made stays. */
+        delete: operations["delete_api_members_by_id"];
+        options?: never;
+        head?: never;
+        /** Changes a member. One who is disabled is signed out, and their keys and jobs stop. */
+        patch: operations["patch_api_members_by_id"];
+        trace?: never;
+    };
+    "/api/members/{id}/invitation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A new one-time link for a member who lost the first one or forgot the password. Earlier ones are good no more. */
+        post: operations["post_api_members_by_id_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The projects, the closed ones too. */
+        get: operations["get_api_projects"];
+        put?: never;
+        /** Begins a project. */
+        post: operations["post_api_projects"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Closes a project: its keys end, and their jobs are cancelled. What was used under it stays. */
+        delete: operations["delete_api_projects_by_id"];
+        options?: never;
+        head?: never;
+        /** Gives a project another name. */
+        patch: operations["patch_api_projects_by_id"];
+        trace?: never;
+    };
+    "/api/organisations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The organisations, oldest first. */
+        get: operations["get_api_organisations"];
+        put?: never;
+        /** Makes an organisation with its first owner, who sets a password by the link in the answer. */
+        post: operations["post_api_organisations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/organisations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Disables an organisation or lets it work again. While it is disabled its keys, sessions and jobs stop. */
+        patch: operations["patch_api_organisations_by_id"];
+        trace?: never;
+    };
+    "/api/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signs in by name and password. The session is in a cookie that scripts can't read. */
+        post: operations["post_api_session"];
+        /** Ends the session that asks. */
+        delete: operations["delete_api_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/invitation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sets a password by a one-time link, ends earlier sessions, and signs in. */
+        post: operations["post_api_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Changes the caller's own password; their other sessions end. */
+        post: operations["post_api_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's sessions, newest first; everybody's for those who look after the members. */
+        get: operations["get_api_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a session: one's own, or anybody's with the right `members`. */
+        delete: operations["delete_api_sessions_by_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -536,6 +764,23 @@ export interface paths {
         };
         /** The catalogue, with what fits this machine and what is installed. */
         get: operations["get_api_catalog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cluster": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where jobs run: this machine and, where one is configured, the cluster with its nodes and the suite's jobs there. */
+        get: operations["get_api_cluster"];
         put?: never;
         post?: never;
         delete?: never;
@@ -807,6 +1052,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The quotas and what is used of them: all of the tenant for an admin, those that are about the own key for a member. */
+        get: operations["get_api_quotas"];
+        put?: never;
+        /** Sets a quota. The one that there is for the same subject, measure and window gets the new amount, and keeps what was used. */
+        post: operations["post_api_quotas"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/quotas/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a quota: what it limited is free. */
+        delete: operations["delete_api_quotas_by_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/outbound": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every connection that the suite may make to elsewhere, and whether it may be made now. */
+        get: operations["get_api_outbound"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/usage": {
         parameters: {
             query?: never;
@@ -814,11 +1111,30 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Requests and tokens by day (UTC), key and model: of all keys with the right `usage`, else of the own key. */
+        /** Sums of requests, tokens, images and job seconds with what they cost: of all keys with the right `usage`, else of the own key. */
         get: operations["get_api_usage"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The price list. */
+        get: operations["get_api_prices"];
+        put?: never;
+        /** Sets the price of a model from a day on. */
+        post: operations["post_api_prices"];
+        /** Removes a price. */
+        delete: operations["delete_api_prices"];
         options?: never;
         head?: never;
         patch?: never;
@@ -845,6 +1161,23 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Accelerators of one family and model. */
+        AcceleratorView: {
+            /** @description The family, Slurm's GRES name: `gpu`, `npu`. */
+            family: string;
+            /** @description The model, Slurm's GRES type. */
+            model?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description How many are in use.
+             */
+            used: number;
+        };
         /** @description Accelerators of one type. */
         Accelerators: {
             /** @description The vendor's family, in the words of the cluster: `gpu`, `dcu`, `npu`, `mlu`, `musa`. */
@@ -857,6 +1190,13 @@ export interface components {
              */
             count: number;
         };
+        /** @description A one-time link that is used. */
+        Accept: {
+            /** @description The link's text. */
+            token: string;
+            /** @description The password to set: at least 10 characters. */
+            password: string;
+        };
         /** @description That somebody accepted a licence. */
         Acceptance: {
             /**
@@ -867,6 +1207,11 @@ export interface components {
             /** @description Who: a key's name, or the user of the command line. */
             by: string;
         };
+        /**
+         * @description Whether the artifact is new or an edited form of its parent.
+         * @enum {string}
+         */
+        Act: "created" | "edited";
         /** @description Who did it. */
         Actor: {
             /** @description `key`, `member`, `operator` (the person at the machine) or `system`. */
@@ -878,6 +1223,28 @@ export interface components {
             /** @description The network address that the request came from; empty at the machine itself. */
             address: string;
         };
+        /** @description The elements, in the standard's order and spelling. */
+        AigcLabel: {
+            /** @description Whether it is made by a machine. */
+            Label: components["schemas"]["AigcMark"];
+            /** @description Who made it: a name or a code. */
+            ContentProducer: string;
+            /** @description The producer's number for it. */
+            ProduceID: string;
+            /** @description For the producer's own protection of the label. */
+            ReservedCode1?: string;
+            /** @description Who spreads it: a name or a code. */
+            ContentPropagator?: string;
+            /** @description The spreader's number for it. */
+            PropagateID?: string;
+            /** @description For the spreader's own protection of the label. */
+            ReservedCode2?: string;
+        };
+        /**
+         * @description Whether content is made by a machine: element `Label`.
+         * @enum {string}
+         */
+        AigcMark: "1" | "2" | "3";
         /** @description An attempt, with why it ended. */
         AttemptView: components["schemas"]["JobAttempt"] & {
             reason?: components["schemas"]["JobReason"] | null;
@@ -1173,6 +1540,20 @@ export interface components {
          * @enum {string}
          */
         Cause: "bad_input" | "out_of_memory" | "lost" | "crashed" | "timed_out" | "unavailable" | "cancelled" | "dependency";
+        /** @description One thing that does not hold. */
+        Change: {
+            /** @description What. */
+            part: components["schemas"]["ChangedPart"];
+            /** @description C2PA's status code, where it is one. */
+            code?: string | null;
+            /** @description For a person. */
+            text: components["schemas"]["Message"];
+        };
+        /**
+         * @description What was changed.
+         * @enum {string}
+         */
+        ChangedPart: "content" | "statement" | "signature" | "envelope" | "input" | "structure";
         /** @description One answer. */
         ChatChoice: {
             /**
@@ -1299,6 +1680,85 @@ export interface components {
             /** @description In the last piece: `stop`, `length` or `tool_calls`. */
             finish_reason?: string | null;
             logprobs?: components["schemas"]["ChoiceLogprobs"] | null;
+        };
+        /** @description A job of the suite on the cluster. */
+        ClusterJobView: {
+            /**
+             * Format: int32
+             * @description Slurm's number.
+             */
+            slurm_job: number;
+            /** @description The suite's job. */
+            job: string;
+            /** @description Slurm's state. */
+            state: string;
+            /** @description Why it waits. */
+            reason?: string | null;
+            /** @description Its nodes. */
+            node: string;
+            /** @description The account that it is charged to. */
+            account: string;
+            /**
+             * Format: int32
+             * @description How often Slurm has started it again.
+             */
+            restarts: number;
+        };
+        /** @description A node. */
+        ClusterNodeView: {
+            /** @description Its name. */
+            name: string;
+            /** @description `idle`, `mixed`, `allocated`, `down`, `error`, `future`, `unknown`. */
+            state: string;
+            /** @description What else holds, in Slurm's words: `DRAIN`, `NOT_RESPONDING`. */
+            flags: string[];
+            /** @description Whether jobs can run on it. */
+            usable: boolean;
+            /** @description Why it is down or drained. */
+            reason?: string | null;
+            /**
+             * Format: int32
+             * @description Cores.
+             */
+            cores: number;
+            /**
+             * Format: int32
+             * @description Cores in use, by anybody.
+             */
+            cores_used: number;
+            /**
+             * Format: int64
+             * @description Memory in bytes.
+             */
+            memory_bytes: number;
+            /**
+             * Format: int64
+             * @description Memory in use, by anybody.
+             */
+            memory_used_bytes: number;
+            /** @description Accelerators by family and model. */
+            accelerators: components["schemas"]["AcceleratorView"][];
+            /** @description Its partitions. */
+            partitions: string[];
+        };
+        /** @description A cluster. */
+        ClusterState: {
+            /** @description slurmrestd's address. */
+            url: string;
+            /** @description Why it can't be used at the moment, in the caller's language. */
+            trouble?: string | null;
+            /** @description Its nodes. */
+            nodes: components["schemas"]["ClusterNodeView"][];
+            /** @description The suite's jobs that wait or run there. */
+            jobs: components["schemas"]["ClusterJobView"][];
+        };
+        /** @description Where jobs run. */
+        ClusterView: {
+            /** @description Where jobs go that ask for no accelerator: `local` or `slurm`. */
+            executor: string;
+            /** @description This machine. */
+            machine: components["schemas"]["MachineView"];
+            cluster?: components["schemas"]["ClusterState"] | null;
         };
         /** @description One continuation. */
         CompletionChoice: {
@@ -1442,10 +1902,27 @@ export interface components {
          * @enum {string}
          */
         ConversationRole: "system" | "user" | "assistant" | "tool";
+        /** @description What it costs in a currency. */
+        Cost: {
+            /** @description The currency. */
+            currency: string;
+            /** @description The amount, exact to a millionth. */
+            amount: string;
+        };
         /** @description A key at the only moment at which its secret is known. */
         CreatedKey: components["schemas"]["Key"] & {
             /** @description The secret. */
             key: string;
+        };
+        /** @description Data that a model was trained on. */
+        DatasetUse: {
+            /** @description Its id in the suite, or its name. */
+            id: string;
+            /** @description SHA-256 over the list of its files, or of its archive. */
+            sha256?: string | null;
+            /** @description Its files, where they may be named. */
+            files?: components["schemas"]["FileUse"][];
+            licence?: components["schemas"]["LineageLicence"] | null;
         };
         /** @description That a file is gone. */
         DeletedFile: {
@@ -1466,6 +1943,20 @@ export interface components {
             /** @description Pieces of calls. */
             tool_calls?: components["schemas"]["ToolCall"][] | null;
         };
+        /** @description An edge of the graph. */
+        Edge: {
+            /** @description Id of the node that was made. */
+            from: string;
+            /** @description Id of the node that it was made from. */
+            to: string;
+            /** @description How. */
+            kind: components["schemas"]["EdgeKind"];
+        };
+        /**
+         * @description What an edge says of where it starts.
+         * @enum {string}
+         */
+        EdgeKind: "made_with" | "based_on" | "trained_on" | "contains" | "edited_from" | "composed_of" | "derived_from";
         /** @description One vector, of length 1. */
         Embedding: {
             /** @description Always `embedding`. */
@@ -1509,6 +2000,13 @@ export interface components {
          * @enum {string}
          */
         EncodingFormat: "float" | "base64";
+        /** @description The program that did the work. */
+        EngineUse: {
+            /** @description `image`, `avatar`, `scene`, `object`, `chat`, `tune` ... */
+            name: string;
+            /** @description The version of the suite. */
+            version: string;
+        };
         /** @description `{"error": {...}}`. */
         ErrorBody: {
             /** @description The error. */
@@ -1604,6 +2102,13 @@ export interface components {
             /** @description Always null. */
             status_details?: string | null;
         };
+        /** @description A file by its hash. */
+        FileUse: {
+            /** @description Its name, without a folder. */
+            name: string;
+            /** @description Its SHA-256, 64 hexadecimal digits. */
+            sha256: string;
+        };
         /** @description A function's name and arguments. */
         FunctionCall: {
             /** @description The name; in streams only in the first piece. */
@@ -1627,6 +2132,13 @@ export interface components {
             /** @description The name. */
             name: string;
         };
+        /** @description Where a file came from. */
+        Graph: {
+            /** @description The file first. */
+            nodes: components["schemas"]["Node"][];
+            /** @description From what was made to what it was made from. */
+            edges: components["schemas"]["Edge"][];
+        };
         /** @description That the gateway is up. */
         Health: {
             /** @description `ok`, or `stopping` while the last streams end. */
@@ -1638,6 +2150,25 @@ export interface components {
              * @description Seconds since it started.
              */
             uptime_secs: number;
+        };
+        /** @description A one-time link, at the only moment at which it is known. */
+        Invitation: {
+            /** @description Whose password it sets. */
+            member_id: string;
+            /** @description The text that proves it. */
+            token: string;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970 until which it is good.
+             */
+            expires_at: number;
+        };
+        /** @description A member and the one-time link by which they set their password. */
+        InvitedMember: {
+            /** @description The member. */
+            member: components["schemas"]["Member"];
+            /** @description The link's text: it is shown this once. */
+            invitation: components["schemas"]["Invitation"];
         };
         /** @description A job. */
         Job: {
@@ -1824,13 +2355,19 @@ export interface components {
             description?: string | null;
         };
         /** @description A key as it is listed. */
-        Key: {
+        Key: components["schemas"]["KeyLimits"] & {
             /** @description Its id. */
             id: string;
             /** @description What its holder or use is called. */
             name: string;
             /** @description What it may do. */
             role: components["schemas"]["KeyRole"];
+            /** @description What kind it is. */
+            kind: components["schemas"]["KeyKind"];
+            /** @description The project that it is for. */
+            project_id?: string | null;
+            /** @description The person whose key it is. */
+            member_id?: string | null;
             /** @description The first characters of the secret, to tell keys apart. */
             prefix: string;
             /**
@@ -1850,6 +2387,25 @@ export interface components {
             revoked_at?: number | null;
         };
         /**
+         * @description What a key is.
+         * @enum {string}
+         */
+        KeyKind: "service" | "member";
+        /** @description What narrows a key beyond its role. What is absent narrows nothing. */
+        KeyLimits: {
+            /** @description The rights that it has at most. */
+            scopes?: components["schemas"]["Right"][] | null;
+            /** @description The models that it may ask. */
+            models?: string[] | null;
+            /** @description The networks that it works from, such as `10.0.0.0/8`, `2001:db8::/32` or a single address. */
+            networks?: string[] | null;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970 at which it stops working.
+             */
+            expires_at?: number | null;
+        };
+        /**
          * @description What a member is, or a key may do at most.
          * @enum {string}
          */
@@ -1863,6 +2419,57 @@ export interface components {
             /** @description Where the text stands. */
             url?: string | null;
         };
+        /** @description Everything that is known of how an artifact came to be. */
+        Lineage: {
+            /**
+             * Format: int32
+             * @description [`LINEAGE_VERSION`].
+             */
+            version: number;
+            /** @description The artifact's id in the suite. */
+            artifact: string;
+            /** @description A title for a person. */
+            title?: string | null;
+            /** @description New or edited. */
+            act: components["schemas"]["Act"];
+            /** @description In IPTC's words. */
+            source_type: components["schemas"]["SourceType"];
+            /** @description What did the work. */
+            engine: components["schemas"]["EngineUse"];
+            /** @description When, RFC 3339. */
+            created_at: string;
+            /** @description The models, and those that they stand on. */
+            models?: components["schemas"]["ModelUse"][];
+            /** @description The inputs. */
+            parents?: components["schemas"]["ParentUse"][];
+            /** @description Data that was used directly (a training's, an evaluation's). */
+            datasets?: components["schemas"]["DatasetUse"][];
+            /** @description The engine's parameters. */
+            parameters?: Record<string, unknown>;
+            /**
+             * Format: int64
+             * @description The seed.
+             */
+            seed?: number | null;
+            /** @description Whose it is: see [`TenantPrivacy`]. */
+            tenant?: string | null;
+            /** @description What was asked for, where that may be told. */
+            prompt?: string | null;
+        };
+        /** @description A licence as far as it is known. */
+        LineageLicence: {
+            /** @description SPDX expression, where there is one. */
+            spdx?: string | null;
+            /** @description Its name. */
+            name: string;
+            /** @description Its text's address. */
+            url?: string | null;
+        };
+        /**
+         * @description Where a model came to be. The words are those of the model registry.
+         * @enum {string}
+         */
+        LineageOrigin: "own" | "imported" | "trained";
         /** @description A list that is whole. */
         List_CatalogItem: {
             /** @description The entries. */
@@ -1969,13 +2576,19 @@ export interface components {
         /** @description A list that is whole. */
         List_Key: {
             /** @description The entries. */
-            data: {
+            data: (components["schemas"]["KeyLimits"] & {
                 /** @description Its id. */
                 id: string;
                 /** @description What its holder or use is called. */
                 name: string;
                 /** @description What it may do. */
                 role: components["schemas"]["KeyRole"];
+                /** @description What kind it is. */
+                kind: components["schemas"]["KeyKind"];
+                /** @description The project that it is for. */
+                project_id?: string | null;
+                /** @description The person whose key it is. */
+                member_id?: string | null;
                 /** @description The first characters of the secret, to tell keys apart. */
                 prefix: string;
                 /**
@@ -1993,6 +2606,117 @@ export interface components {
                  * @description Milliseconds since 1970; absent while it works.
                  */
                 revoked_at?: number | null;
+            })[];
+        };
+        /** @description A list that is whole. */
+        List_Member: {
+            /** @description The entries. */
+            data: {
+                /** @description Its id. */
+                id: string;
+                /** @description The key that they act through. */
+                key_id: string;
+                /** @description What they sign in with. */
+                name: string;
+                /** @description What people call them. */
+                title: string;
+                /** @description What they may do. */
+                role: components["schemas"]["KeyRole"];
+                /** @description Whether they have set a password. */
+                has_password: boolean;
+                /**
+                 * Format: int64
+                 * @description Milliseconds since 1970.
+                 */
+                created_at: number;
+                /**
+                 * Format: int64
+                 * @description Milliseconds since 1970, when they signed in last.
+                 */
+                last_seen?: number | null;
+                /**
+                 * Format: int64
+                 * @description Milliseconds since 1970; absent while they may sign in.
+                 */
+                disabled_at?: number | null;
+            }[];
+        };
+        /** @description A list that is whole. */
+        List_Organisation: {
+            /** @description The entries. */
+            data: {
+                /** @description Its id. */
+                id: string;
+                /** @description Its name, which its members sign in with. */
+                name: string;
+                /** @description Whether it is the host, which looks after the machine. */
+                host: boolean;
+                /**
+                 * Format: int64
+                 * @description Milliseconds since 1970.
+                 */
+                created_at: number;
+                /**
+                 * Format: int64
+                 * @description Milliseconds since 1970; absent while it works.
+                 */
+                disabled_at?: number | null;
+            }[];
+        };
+        /** @description A list that is whole. */
+        List_Outbound: {
+            /** @description The entries. */
+            data: {
+                /** @description The table's name for it. */
+                name: string;
+                /** @description What it is for, in the caller's language. */
+                about: string;
+                /** @description Where it goes, without passwords; empty: nowhere is set. */
+                targets: string[];
+                /** @description Whether one may be made now that leaves this machine. */
+                allowed: boolean;
+                /** @description What decides, in the caller's language. */
+                why: string;
+            }[];
+        };
+        /** @description A list that is whole. */
+        List_Price: {
+            /** @description The entries. */
+            data: {
+                /** @description The model; for seconds of jobs the type of accelerator, or `cpu`; `*` for everything that has no price of its own. */
+                model: string;
+                /** @description The day from which it counts, such as `2026-01-31` (UTC). */
+                valid_from: string;
+                /** @description The currency, such as `CNY`. */
+                currency: string;
+                /** @description For a million prompt tokens. */
+                prompt?: string;
+                /** @description For a million answer tokens. */
+                completion?: string;
+                /** @description For an image. */
+                image?: string;
+                /** @description For a second of a job. */
+                job_second?: string;
+            }[];
+        };
+        /** @description A list that is whole. */
+        List_Project: {
+            /** @description The entries. */
+            data: {
+                /** @description Its id. */
+                id: string;
+                /** @description Its name. */
+                name: string;
+                /**
+                 * Format: int64
+                 * @description Milliseconds since 1970.
+                 */
+                created_at: number;
+                /**
+                 * Format: int64
+                 * @description Milliseconds since 1970; absent while keys can be made for it.
+                 */
+                closed_at?: number | null;
             }[];
         };
         /** @description A list that is whole. */
@@ -2034,15 +2758,45 @@ export interface components {
             }[];
         };
         /** @description A list that is whole. */
-        List_UsageRow: {
+        List_QuotaUse: {
+            /** @description The entries. */
+            data: (components["schemas"]["Quota"] & {
+                /**
+                 * Format: int64
+                 * @description Used in the window that runs, by those who share it. Of `each_key`, the key that asks.
+                 */
+                used: number;
+                /**
+                 * Format: int64
+                 * @description When it renews, in milliseconds since 1970; absent where it stands.
+                 */
+                renews_at?: number | null;
+            })[];
+        };
+        /** @description A list that is whole. */
+        List_SessionView: {
+            /** @description The entries. */
+            data: (components["schemas"]["SignInSession"] & {
+                /** @description Whether it is the one that asks. */
+                current: boolean;
+            })[];
+        };
+        /** @description A list that is whole. */
+        List_UsageSum: {
             /** @description The entries. */
             data: {
-                /** @description `2026-01-31`. */
-                day: string;
-                /** @description The key. */
-                key_id: string;
+                /** @description The day. */
+                day?: string | null;
+                /** @description The month, such as `2026-01`. */
+                month?: string | null;
                 /** @description The model. */
-                model: string;
+                model?: string | null;
+                /** @description The key; empty where it was none. */
+                key_id?: string | null;
+                /** @description The project; empty where it was none. */
+                project_id?: string | null;
+                /** @description What kind of work. */
+                kind?: string | null;
                 /**
                  * Format: int64
                  * @description Requests answered.
@@ -2050,15 +2804,66 @@ export interface components {
                 requests: number;
                 /**
                  * Format: int64
-                 * @description Tokens of their prompts.
+                 * @description Tokens of prompts.
                  */
                 prompt_tokens: number;
                 /**
                  * Format: int64
-                 * @description Tokens of their answers.
+                 * @description Tokens of answers.
                  */
                 completion_tokens: number;
+                /**
+                 * Format: int64
+                 * @description Images made.
+                 */
+                images: number;
+                /**
+                 * Format: int64
+                 * @description Seconds of jobs, times their accelerators.
+                 */
+                job_seconds: number;
+                /** @description What it costs, by currency. */
+                costs: components["schemas"]["Cost"][];
+                /** @description Whether some of it has no price. */
+                unpriced: boolean;
             }[];
+        };
+        /** @description This machine's part. */
+        MachineView: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Cores that jobs may use.
+             */
+            cores: number;
+            /**
+             * Format: int32
+             * @description Cores that running jobs asked for.
+             */
+            cores_used: number;
+            /**
+             * Format: int64
+             * @description Memory for jobs and replicas, in bytes.
+             */
+            memory_bytes: number;
+            /**
+             * Format: int64
+             * @description Memory that running jobs asked for, in bytes.
+             */
+            memory_used_bytes: number;
+            /**
+             * Format: int64
+             * @description Jobs that run here.
+             */
+            jobs: number;
+        };
+        /** @description An organisation and the one-time link of its first owner. */
+        MadeOrganisation: {
+            /** @description The organisation. */
+            organisation: components["schemas"]["Organisation"];
+            /** @description The link's text: it is shown this once. */
+            invitation: components["schemas"]["Invitation"];
         };
         /** @description What is known of an installed model. Stands as `manifest.json` in the model's folder. */
         Manifest: {
@@ -2127,10 +2932,62 @@ export interface components {
             rights: components["schemas"]["Right"][];
             /** @description Whether its organisation is the host, which looks after the machine too. */
             host: boolean;
+            /** @description The person, where the key is somebody's. */
+            member_id?: string | null;
+            /** @description Whether somebody is signed in, rather than a key sent. */
+            signed_in: boolean;
             /** @description Its tenant. */
             tenant_id: string;
             /** @description The language in which errors come: `en` or `zh-CN`. */
             lang: string;
+        };
+        /**
+         * @description What is measured.
+         * @enum {string}
+         */
+        Measure: "Tokens" | "Requests" | "Images" | "JobSeconds" | "StorageBytes" | "ConcurrentJobs";
+        /**
+         * @description The kinds of files that the suite makes.
+         * @enum {string}
+         */
+        Media: "png" | "jpeg" | "webp" | "mp4" | "wav" | "mp3" | "glb" | "ply" | "spz" | "safetensors" | "gguf" | "text" | "other";
+        /** @description A member as it is listed. */
+        Member: {
+            /** @description Its id. */
+            id: string;
+            /** @description The key that they act through. */
+            key_id: string;
+            /** @description What they sign in with. */
+            name: string;
+            /** @description What people call them. */
+            title: string;
+            /** @description What they may do. */
+            role: components["schemas"]["KeyRole"];
+            /** @description Whether they have set a password. */
+            has_password: boolean;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970, when they signed in last.
+             */
+            last_seen?: number | null;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970; absent while they may sign in.
+             */
+            disabled_at?: number | null;
+        };
+        /** @description What to change of a member; what is absent stays. */
+        MemberPatch: {
+            /** @description What people call them. */
+            title?: string | null;
+            role?: components["schemas"]["KeyRole"] | null;
+            /** @description Whether they are kept out: their sessions and keys stop at once. */
+            disabled?: boolean | null;
         };
         /**
          * @description Where the figures come from.
@@ -2448,6 +3305,34 @@ export interface components {
             /** @description The models. */
             data: components["schemas"]["Model"][];
         };
+        /**
+         * @description What a model did for the artifact.
+         * @enum {string}
+         */
+        ModelRole: "base" | "adapter" | "helper";
+        /** @description A model that took part, directly or as the ground that another stands on. */
+        ModelUse: {
+            /** @description Its id in the registry. */
+            id: string;
+            /** @description SHA-256 of its main file. */
+            sha256?: string | null;
+            /** @description What it did. */
+            role: components["schemas"]["ModelRole"];
+            /** @description Where it came to be. */
+            origin: components["schemas"]["LineageOrigin"];
+            /** @description Where it was brought from (a URI of the registry), for imported ones. */
+            source?: string | null;
+            licence?: components["schemas"]["LineageLicence"] | null;
+            /** @description Id of the model that it was trained on top of; that one is in the same list. */
+            base?: string | null;
+            /** @description What it was trained on. */
+            datasets?: components["schemas"]["DatasetUse"][];
+            /**
+             * Format: double
+             * @description An adapter's strength.
+             */
+            strength?: number | null;
+        };
         /** @description `{"type": "function", "function": {"name": ...}}`. */
         NamedChoice: {
             /** @description Always `function`. */
@@ -2540,8 +3425,44 @@ export interface components {
         NewKey: {
             /** @description What its holder or use is called. */
             name: string;
-            /** @description What it may do. */
+            /** @description What it may do; `admin` is read as `owner`. */
             role: components["schemas"]["KeyRole"];
+            /** @description The project that it is for; a key without one belongs to the member who makes it, if a member does. */
+            project_id?: string | null;
+            /** @description The rights that it has at most. */
+            scopes?: components["schemas"]["Right"][] | null;
+            /** @description The models that it may ask. */
+            models?: string[] | null;
+            /** @description The networks that it works from, such as `10.0.0.0/8`, `2001:db8::/32` or a single address. */
+            networks?: string[] | null;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970 at which it stops working.
+             */
+            expires_at?: number | null;
+        };
+        /** @description Who is to be a member. */
+        NewMember: {
+            /** @description What they sign in with: 1 to 64 characters without blanks; capitals don't matter. */
+            name: string;
+            /** @description What people call them. */
+            title?: string;
+            /** @description What they may do. */
+            role: components["schemas"]["KeyRole"];
+        };
+        /** @description What is needed to make one. */
+        NewOrganisation: {
+            /** @description Its name. */
+            name: string;
+            /** @description What its first owner signs in with. */
+            owner: string;
+        };
+        /** @description A change of the own password. */
+        NewPassword: {
+            /** @description The one until now. */
+            old: string;
+            /** @description The one from now on: at least 10 characters. */
+            new: string;
         };
         /** @description What to pull. */
         NewPull: {
@@ -2554,16 +3475,93 @@ export interface components {
             /** @description The licence, as an SPDX id such as `Apache-2.0` or a name: it counts where neither the source nor the file names one. */
             licence?: string | null;
         };
+        /** @description What is needed to set one. */
+        NewQuota: {
+            /** @description Who shares it. */
+            subject: components["schemas"]["Subject"];
+            /** @description The project's or the key's id; empty for others. */
+            subject_id?: string;
+            /** @description What is measured. */
+            measure: components["schemas"]["Measure"];
+            /** @description Only on accelerators of this type, for job seconds. */
+            accelerator?: string;
+            /** @description When it renews. */
+            period: components["schemas"]["Period"];
+            /**
+             * Format: int64
+             * @description How much.
+             */
+            amount: number;
+        };
         /** @description What to start. */
         NewReplica: {
             /** @description The model. */
             model: string;
+        };
+        /** @description A node of the graph. */
+        Node: {
+            /** @description Distinct in the graph. */
+            id: string;
+            /** @description What it is. */
+            kind: components["schemas"]["NodeKind"];
+            /** @description Its name, for a person. */
+            name: string;
+            /** @description Its SHA-256. */
+            sha256?: string | null;
+            origin?: components["schemas"]["LineageOrigin"] | null;
+            /** @description Where it was brought from. */
+            source?: string | null;
+            licence?: components["schemas"]["LineageLicence"] | null;
+            /** @description For an input with credentials: whether they hold. */
+            credentials_hold?: boolean | null;
+        };
+        /**
+         * @description What a node of the graph is.
+         * @enum {string}
+         */
+        NodeKind: "file" | "model" | "adapter" | "dataset" | "dataset_file" | "input";
+        /** @description An organisation. */
+        Organisation: {
+            /** @description Its id. */
+            id: string;
+            /** @description Its name, which its members sign in with. */
+            name: string;
+            /** @description Whether it is the host, which looks after the machine. */
+            host: boolean;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970; absent while it works.
+             */
+            disabled_at?: number | null;
+        };
+        /** @description What to change of an organisation. */
+        OrganisationPatch: {
+            /** @description Whether nobody of it gets in. */
+            disabled: boolean;
         };
         /**
          * @description Where a model came to be.
          * @enum {string}
          */
         Origin: "own" | "imported" | "trained";
+        /** @description A kind of connection to elsewhere. */
+        Outbound: {
+            /** @description The table's name for it. */
+            name: string;
+            /** @description What it is for, in the caller's language. */
+            about: string;
+            /** @description Where it goes, without passwords; empty: nowhere is set. */
+            targets: string[];
+            /** @description Whether one may be made now that leaves this machine. */
+            allowed: boolean;
+            /** @description What decides, in the caller's language. */
+            why: string;
+        };
         /** @description A page of the list, best matches first, then by id. */
         Page: {
             /** @description The models. */
@@ -2702,6 +3700,17 @@ export interface components {
             /** @description What to pass as `after` for the next page; absent on the last. */
             next?: string | null;
         };
+        /** @description An artifact or file that this one was made from. */
+        ParentUse: {
+            /** @description Its artifact id, or its file name. */
+            id: string;
+            /** @description Its SHA-256. */
+            sha256: string;
+            /** @description How it relates. */
+            relation: components["schemas"]["Relation"];
+            /** @description Its media type. */
+            media_type?: string | null;
+        };
         /** @description A part of a message. */
         Part: Record<string, unknown> & {
             /** @description `text`; other kinds are refused by models that can't read them. */
@@ -2709,6 +3718,11 @@ export interface components {
             /** @description The text of a `text` part. */
             text?: string | null;
         };
+        /**
+         * @description When it renews (UTC).
+         * @enum {string}
+         */
+        Period: "Minute" | "Hour" | "Day" | "Month" | "Standing";
         /** @description A file of a pull. */
         PreviewFile: {
             /** @description Its path in the model's folder. */
@@ -2735,6 +3749,45 @@ export interface components {
         PreviewRequest: {
             /** @description A name of the catalogue, or a source such as `hf:OWNER/NAME`. */
             target: string;
+        };
+        /** @description A price. All amounts are text such as `0.15`, exact to a millionth. */
+        Price: {
+            /** @description The model; for seconds of jobs the type of accelerator, or `cpu`; `*` for everything that has no price of its own. */
+            model: string;
+            /** @description The day from which it counts, such as `2026-01-31` (UTC). */
+            valid_from: string;
+            /** @description The currency, such as `CNY`. */
+            currency: string;
+            /** @description For a million prompt tokens. */
+            prompt?: string;
+            /** @description For a million answer tokens. */
+            completion?: string;
+            /** @description For an image. */
+            image?: string;
+            /** @description For a second of a job. */
+            job_second?: string;
+        };
+        /** @description A project. */
+        Project: {
+            /** @description Its id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970; absent while keys can be made for it.
+             */
+            closed_at?: number | null;
+        };
+        /** @description A project's name. */
+        ProjectName: {
+            /** @description 1 to 100 characters. */
+            name: string;
         };
         /** @description One text, several, or tokens. */
         Prompt: string | string[] | number[] | number[][];
@@ -2825,6 +3878,49 @@ export interface components {
          * @enum {string}
          */
         PullState: "queued" | "running" | "done" | "failed" | "cancelled";
+        /** @description A quota. */
+        Quota: {
+            /** @description Its id. */
+            id: string;
+            /** @description Who shares it. */
+            subject: components["schemas"]["Subject"];
+            /** @description The project's or the key's id; empty for others. */
+            subject_id: string;
+            /** @description What is measured. */
+            measure: components["schemas"]["Measure"];
+            /** @description Only on accelerators of this type, for job seconds; empty: on all, and on none. */
+            accelerator: string;
+            /** @description When it renews. */
+            period: components["schemas"]["Period"];
+            /**
+             * Format: int64
+             * @description How much.
+             */
+            amount: number;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970.
+             */
+            created_at: number;
+        };
+        /** @description A quota and what was used of it. */
+        QuotaUse: components["schemas"]["Quota"] & {
+            /**
+             * Format: int64
+             * @description Used in the window that runs, by those who share it. Of `each_key`, the key that asks.
+             */
+            used: number;
+            /**
+             * Format: int64
+             * @description When it renews, in milliseconds since 1970; absent where it stands.
+             */
+            renews_at?: number | null;
+        };
+        /**
+         * @description How an input relates to the artifact.
+         * @enum {string}
+         */
+        Relation: "parent" | "component" | "input";
         /** @description [`ReplicaStatus`] as the API shows it. */
         Replica: {
             /** @description Its id: a replica's, or that of the external engine. */
@@ -2894,6 +3990,43 @@ export interface components {
             data: components["schemas"]["Replica"][];
             /** @description The planner's figures. */
             memory: components["schemas"]["MemoryPlan"];
+        };
+        /** @description What verifying found. */
+        Report: {
+            /** @description In one word. */
+            verdict: components["schemas"]["Verdict"];
+            /** @description The kind of the file. */
+            media: components["schemas"]["Media"];
+            /**
+             * Format: int64
+             * @description Its length in bytes.
+             */
+            size: number;
+            /** @description Its SHA-256. */
+            sha256: string;
+            /** @description SHA-256 of its content without metadata, where it can be read. */
+            content_sha256?: string | null;
+            /** @description The artifact's id, where the store knows the hash of a file without credentials. */
+            known_as?: string | null;
+            /** @description Whether the credentials came from beside the file. */
+            beside: boolean;
+            /** @description What does not hold. */
+            changes?: components["schemas"]["Change"][];
+            signer?: components["schemas"]["SignerInfo"] | null;
+            /** @description When, by a trusted time stamp, RFC 3339. */
+            stamped_at?: string | null;
+            /** @description The program that made the claim. */
+            generator?: string | null;
+            /** @description What the claim says was done: `c2pa.created` and so on. */
+            actions?: string[];
+            /** @description IPTC's address of how it came to be. */
+            digital_source_type?: string | null;
+            lineage?: components["schemas"]["Lineage"] | null;
+            label?: components["schemas"]["AigcLabel"] | null;
+            /** @description Where it came from. */
+            graph: components["schemas"]["Graph"];
+            /** @description For a person. */
+            explanation: components["schemas"]["Message"];
         };
         /** @description What an attempt may take. */
         Resources: {
@@ -3183,6 +4316,20 @@ export interface components {
         };
         /** @description Which function the model calls. */
         ResponsesToolChoice: components["schemas"]["ToolMode"] | components["schemas"]["ResponsesNamedTool"];
+        /** @description A certificate that was declared void. */
+        Revocation: {
+            /** @description Its serial, hexadecimal digits. */
+            serial: string;
+            /** @description From when on. */
+            at: string;
+            /** @description Why. */
+            reason: components["schemas"]["RevocationReason"];
+        };
+        /**
+         * @description Why a certificate is void.
+         * @enum {string}
+         */
+        RevocationReason: "key_compromise" | "superseded" | "cessation_of_operation";
         /**
          * @description Something that a caller may do.
          * @enum {string}
@@ -3240,6 +4387,70 @@ export interface components {
                 [key: string]: number;
             } | null;
         };
+        /** @description A session as its owner or an owner of the organisation sees it. */
+        SessionView: components["schemas"]["SignInSession"] & {
+            /** @description Whether it is the one that asks. */
+            current: boolean;
+        };
+        /** @description Who signs in. */
+        SignIn: {
+            /** @description The organisation's name; the host organisation if absent. */
+            organisation?: string | null;
+            /** @description The member's name. */
+            name: string;
+            /** @description The password. */
+            password: string;
+        };
+        /** @description A session as it is listed. */
+        SignInSession: {
+            /** @description Its id. */
+            id: string;
+            /** @description Who is signed in. */
+            member_id: string;
+            /** @description How they proved it: `password`, `link` or `oidc`. */
+            method: string;
+            /** @description What their browser calls itself. */
+            agent: string;
+            /** @description The address that they signed in from. */
+            address: string;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970, exact to a minute.
+             */
+            seen_at: number;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970 at which it ends however much it is used.
+             */
+            expires_at: number;
+        };
+        /** @description Who signed. */
+        SignerInfo: {
+            /** @description The certificate's common name. */
+            name: string;
+            /** @description Its organisation. */
+            organisation?: string | null;
+            /** @description Its serial, hexadecimal digits. */
+            serial?: string | null;
+            /** @description The signature's algorithm. */
+            algorithm?: string | null;
+            /** @description Whether this instance signed it. */
+            own: boolean;
+            /** @description Whether its chain ends in a trusted root. */
+            trusted: boolean;
+            revoked?: components["schemas"]["Revocation"] | null;
+        };
+        /**
+         * @description How digital content came to be, in IPTC's words.
+         *     Source: IPTC NewsCodes `digitalsourcetype`, and C2PA 2.x for `trainedAlgorithmicData`.
+         * @enum {string}
+         */
+        SourceType: "generated" | "composite_with_generated" | "algorithmic" | "enhanced" | "trained_data";
         /** @description The figures of a replica, from `GET /stats`. */
         Stats: {
             /** @description The model's name. */
@@ -3312,6 +4523,11 @@ export interface components {
             /** @description A last chunk with the usage. */
             include_usage?: boolean;
         };
+        /**
+         * @description Who shares it.
+         * @enum {string}
+         */
+        Subject: "Tenant" | "Project" | "Key" | "EachKey";
         /**
          * @description The machine that a model is meant for.
          * @enum {string}
@@ -3395,14 +4611,20 @@ export interface components {
             total_tokens: number;
             prompt_tokens_details?: components["schemas"]["PromptDetails"] | null;
         };
-        /** @description What a key took from a model in a day (UTC). */
-        UsageRow: {
-            /** @description `2026-01-31`. */
-            day: string;
-            /** @description The key. */
-            key_id: string;
+        /** @description One sum. What it was not made by is absent. */
+        UsageSum: {
+            /** @description The day. */
+            day?: string | null;
+            /** @description The month, such as `2026-01`. */
+            month?: string | null;
             /** @description The model. */
-            model: string;
+            model?: string | null;
+            /** @description The key; empty where it was none. */
+            key_id?: string | null;
+            /** @description The project; empty where it was none. */
+            project_id?: string | null;
+            /** @description What kind of work. */
+            kind?: string | null;
             /**
              * Format: int64
              * @description Requests answered.
@@ -3410,17 +4632,36 @@ export interface components {
             requests: number;
             /**
              * Format: int64
-             * @description Tokens of their prompts.
+             * @description Tokens of prompts.
              */
             prompt_tokens: number;
             /**
              * Format: int64
-             * @description Tokens of their answers.
+             * @description Tokens of answers.
              */
             completion_tokens: number;
+            /**
+             * Format: int64
+             * @description Images made.
+             */
+            images: number;
+            /**
+             * Format: int64
+             * @description Seconds of jobs, times their accelerators.
+             */
+            job_seconds: number;
+            /** @description What it costs, by currency. */
+            costs: components["schemas"]["Cost"][];
+            /** @description Whether some of it has no price. */
+            unpriced: boolean;
         };
         /** @description A vector in either writing. */
         Vector: number[] | string;
+        /**
+         * @description The outcome in one word.
+         * @enum {string}
+         */
+        Verdict: "valid" | "changed" | "unknown_signer" | "revoked" | "expired" | "not_signed" | "metadata_stripped";
         /** @description What was found of all files. */
         Verification: {
             /** @description Whether every file is as it should be. */
@@ -3436,6 +4677,19 @@ export interface components {
             ok: boolean;
             /** @description Why not, in the caller's language. */
             reason?: string | null;
+        };
+        /** @description What to check. */
+        VerifyForm: {
+            /**
+             * Format: binary
+             * @description The file.
+             */
+            file: string;
+            /**
+             * Format: binary
+             * @description Its credentials, where they lie beside it.
+             */
+            credentials?: string | null;
         };
         /** @description A conversation and all its messages. */
         WholeConversation: {
@@ -4529,6 +5783,39 @@ export interface operations {
             };
         };
     };
+    post_api_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["VerifyForm"];
+            };
+        };
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_api_health: {
         parameters: {
             query?: never;
@@ -4681,6 +5968,612 @@ export interface operations {
             };
         };
     };
+    get_api_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Member"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMember"];
+            };
+        };
+        responses: {
+            /** @description The member and the link */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitedMember"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_members_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The member */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_api_members_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are out */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    patch_api_members_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemberPatch"];
+            };
+        };
+        responses: {
+            /** @description The member */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_members_by_id_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The member's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_projects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The projects */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Project"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_projects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectName"];
+            };
+        };
+        responses: {
+            /** @description The project */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_api_projects_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The project's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The project, closed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    patch_api_projects_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The project's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectName"];
+            };
+        };
+        responses: {
+            /** @description The project */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_organisations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The organisations */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Organisation"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_organisations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewOrganisation"];
+            };
+        };
+        responses: {
+            /** @description The organisation and the link */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeOrganisation"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    patch_api_organisations_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The organisation's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrganisationPatch"];
+            };
+        };
+        responses: {
+            /** @description The organisation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Organisation"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            /** @description The session; its cookie is set */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_api_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Accept"];
+            };
+        };
+        responses: {
+            /** @description The session; its cookie is set */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPassword"];
+            };
+        };
+        responses: {
+            /** @description It is changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_sessions: {
+        parameters: {
+            query?: {
+                /** @description The sessions of everybody in the organisation, with the right `members`. */
+                all?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sessions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_SessionView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_api_sessions_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_api_catalog: {
         parameters: {
             query?: {
@@ -4704,6 +6597,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List_CatalogItem"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_cluster: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Machine and cluster */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterView"];
                 };
             };
             /** @description What went wrong */
@@ -5465,11 +7387,142 @@ export interface operations {
             };
         };
     };
+    get_api_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The quotas */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_QuotaUse"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewQuota"];
+            };
+        };
+        responses: {
+            /** @description The quota */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quota"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_api_quotas_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The quota's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_outbound: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The connections */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Outbound"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_api_usage: {
         parameters: {
             query?: {
                 /** @description So many days back, today among them; 30 if absent. */
                 days?: number;
+                /** @description The first day, such as `2026-01-31` (UTC), in place of `days`. */
+                from?: string;
+                /** @description The last day; today if absent. */
+                to?: string;
+                /** @description What sums are made by: some of day, month, model, key, project, kind, with commas, or `all`; `day,key,model` if absent. */
+                by?: string;
+                /** @description Only the own key's, for an admin too. */
+                own?: boolean;
+                /** @description `json` or `csv`; by `Accept` if absent. */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -5477,14 +7530,109 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The rows, newest day first */
+            /** @description The sums, latest first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_UsageRow"];
+                    "application/json": components["schemas"]["List_UsageSum"];
+                    "text/csv": string;
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_prices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The prices */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Price"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    post_api_prices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Price"];
+            };
+        };
+        responses: {
+            /** @description The price */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Price"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_api_prices: {
+        parameters: {
+            query: {
+                /** @description The model, or `*`. */
+                model: string;
+                /** @description The day from which it counts. */
+                valid_from: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {

@@ -31,7 +31,16 @@ beforeEach(() => {
   answer = () => events(text('Hello'), text(' there'), END, USAGE, '[DONE]');
   signedIn.set({
     key: 'secret',
-    me: { key_id: 'k', name: 'n', role: 'owner', rights: ['ask'], host: true, tenant_id: 't', lang: 'en' },
+    me: {
+      key_id: 'k',
+      name: 'n',
+      role: 'owner',
+      rights: ['ask'],
+      host: true,
+      signed_in: false,
+      tenant_id: 't',
+      lang: 'en',
+    },
   });
   vi.stubGlobal('fetch', async (url: URL, init: RequestInit) => {
     const call: Call = {

@@ -32,7 +32,8 @@ export function parseRoute(hash: string): Route {
   if (more.length === 0) {
     if (page === 'chat') return { page, id: rest ? decode(rest) : null };
     if (page === 'models' && (!rest || rest === 'installed')) return { page, tab: rest ? 'installed' : 'catalog' };
-    if ((page === 'replicas' || page === 'jobs' || page === 'cluster' || page === 'usage' || page === 'audit') && !rest) return { page };
+    if ((page === 'replicas' || page === 'jobs' || page === 'cluster' || page === 'usage' || page === 'audit') && !rest)
+      return { page };
     const people = PEOPLE.find((one) => one === page);
     if (people && !rest) return { page: people };
     // Where the sign-in page was, before somebody was signed in.

@@ -20,7 +20,7 @@ interface Props {
   onClose: () => void;
 }
 
-type Place = 'models' | 'replicas' | 'jobs' | 'keys' | 'usage';
+type Place = 'models' | 'replicas' | 'jobs' | 'cluster' | 'keys' | 'usage' | 'audit';
 
 const PLACES: { page: Place; icon: IconName; right: Right }[] = [
   { page: 'models', icon: 'models', right: 'browse' },
