@@ -13,7 +13,7 @@ export function JobLog({ id, live }: { id: string; live: boolean }) {
   // Long logs scroll: the region has to be reachable by keyboard.
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls
-    <pre className="job-log" tabIndex={0} role="region" aria-label={t('jobs.log')}>
+    <pre className="job-log" tabIndex={0} role="group" aria-label={t('jobs.log')}>
       {log.data === '' ? t('jobs.noLog') : log.data}
     </pre>
   );
