@@ -12,8 +12,6 @@ export function JobLog({ id, live }: { id: string; live: boolean }) {
   if (log.data === undefined) return <Loading />;
   // Long logs scroll: the region has to be reachable by keyboard.
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls
-    // A long log scrolls on its own; whoever uses the keyboard must be able to reach it.
     // biome-ignore lint/a11y/noNoninteractiveTabindex: see above
     // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms
     <pre className="job-log" tabIndex={0} role="group" aria-label={t('jobs.log')}>
