@@ -64,6 +64,24 @@ pub(crate) const WAYS: &[Way] = &[
         targets: |state| state.control.externals().iter().map(|engine| engine.base_url.clone()).collect(),
     },
     Way {
+        id: "cluster",
+        about: ("jobs on a Slurm cluster", "Slurm 集群上的任务"),
+        refused_offline: false,
+        decided_by: ("slurm_url", "slurm_url"),
+        targets: |state| {
+            Some(state.settings.slurm_url.clone()).filter(|url| !url.is_empty()).into_iter().collect()
+        },
+    },
+    Way {
+        id: "sign_in",
+        about: ("members who sign in at an identity provider", "成员通过身份提供方登录"),
+        refused_offline: false,
+        decided_by: ("oidc_issuer", "oidc_issuer"),
+        targets: |state| {
+            Some(state.settings.oidc_issuer.clone()).filter(|url| !url.is_empty()).into_iter().collect()
+        },
+    },
+    Way {
         id: "database",
         about: ("the suite's own database", "本系统的数据库"),
         refused_offline: false,
@@ -152,8 +170,9 @@ mod tests {
         ("rixin-control/src/endpoint/remote.rs", "external"),
         ("rixin-control/src/endpoint/unix.rs", "-a socket of this machine's own replica"),
         ("rixin-models/src/net/mod.rs", "hf"),
+        ("rixin-oidc/src/net.rs", "sign_in"),
         ("rixin-provenance/src/seal/stamp.rs", "-no setting leads to it yet"),
-        ("rixin-slurm/src/transport.rs", "-no setting leads to it yet"),
+        ("rixin-slurm/src/transport.rs", "cluster"),
         ("rixin-store/src/blobs/s3.rs", "bucket"),
         ("rixin-store/src/db/postgres.rs", "database"),
         ("rixin-worker/src/gateway.rs", "-a job asks its own gateway"),

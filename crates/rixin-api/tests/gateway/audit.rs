@@ -48,7 +48,8 @@ async fn every_route_that_changes_something_leaves_its_row_also_when_it_refuses(
         let request =
             suite.with_key(method.clone(), &path.replace("{id}", "none"), &suite.admin).json(&json!(0));
         let status = request.send().await.expect("an answer").status();
-        assert!(status.is_client_error(), "{method} {path}: {status}");
+        // A key has no session to end, and is told so by nothing having to be done.
+        assert!(status.is_client_error() || *path == "/api/session", "{method} {path}: {status}");
         let after = rows(&suite, "").await;
         match noted {
             Noted::Not(_) => assert_eq!(after.len(), before, "{method} {path}"),

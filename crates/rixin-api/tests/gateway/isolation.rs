@@ -59,6 +59,7 @@ const ROUTES: &[(&str, &str, Id, &str)] = &[
     ("GET", "/api/conversations/{id}", Theirs("conversation"), ""),
     ("PATCH", "/api/conversations/{id}", Theirs("conversation"), r#"{"title": "stolen"}"#),
     ("DELETE", "/api/conversations/{id}", Theirs("conversation"), ""),
+    ("DELETE", "/api/quotas/{id}", Theirs("quota"), ""),
     ("GET", "/api/conversations/{id}/export", Theirs("conversation"), ""),
     (
         "POST",
@@ -100,6 +101,10 @@ const LISTS: &[&str] = &[
     "/api/conversations",
     "/api/conversations?q=Secretplan",
     "/api/usage",
+    "/api/usage?by=day,key,model",
+    "/api/quotas",
+    "/api/audit",
+    "/api/audit/export",
 ];
 
 /// An id of the same kind that nothing has.
@@ -114,6 +119,7 @@ fn never(kind: &str) -> String {
         "member" => MemberId::new().to_string(),
         "project" => ProjectId::new().to_string(),
         "session" => SessionId::new().to_string(),
+        "quota" => format!("quota_{}", rixin_base::RequestId::new().to_string().trim_start_matches("req_")),
         other => panic!("the test knows no {other}"),
     }
 }
@@ -136,6 +142,9 @@ async fn filled(suite: &Suite, key: &str) -> Vec<(&'static str, String)> {
     let (_, jobs) = json_of(suite.with_key(Method::GET, "/api/jobs", key)).await;
     let job = id(&jobs["data"][0]);
     let service = id(&make("/api/keys", json!({"name": "Secretplan key", "role": "member"})).await);
+    let quota =
+        json!({"subject": "key", "subject_id": service, "measure": "requests", "period": "day", "amount": 7});
+    let quota = id(&make("/api/quotas", quota).await);
     let project = id(&make("/api/projects", json!({"name": "Secretplan project"})).await);
     let (member, cookie) = joined(suite, key, "secretplan", "member").await;
     let (_, sessions) = json_of(suite.bare(Method::GET, "/api/sessions").header("cookie", cookie)).await;
@@ -166,6 +175,7 @@ async fn filled(suite: &Suite, key: &str) -> Vec<(&'static str, String)> {
         ("project", project),
         ("member", member),
         ("session", session),
+        ("quota", quota),
     ]
 }
 

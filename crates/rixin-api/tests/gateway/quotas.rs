@@ -141,7 +141,7 @@ async fn a_member_sees_what_is_about_it_and_sets_nothing() {
     let member = suite.key("member", Role::Member).await;
     set(&suite, &json!({"subject": "each_key", "measure": "requests", "period": "day", "amount": 50})).await;
     let (_, keys) = json_of(suite.get("/api/keys")).await;
-    let admin = keys["data"].as_array().expect("keys").iter().find(|key| key["role"] == "admin").expect("it");
+    let admin = keys["data"].as_array().expect("keys").iter().find(|key| key["role"] == "owner").expect("it");
     set(&suite, &json!({"subject": "key", "subject_id": admin["id"], "measure": "requests", "period": "day", "amount": 9})).await;
     let (_, list) = json_of(suite.with_key(Method::GET, "/api/quotas", &member)).await;
     assert_eq!(list["data"].as_array().map(Vec::len), Some(1), "{list}");

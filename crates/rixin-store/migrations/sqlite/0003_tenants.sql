@@ -20,7 +20,8 @@ CREATE UNIQUE INDEX projects_by_name ON projects (tenant_id, name) WHERE closed_
 CREATE TABLE members (
     id           TEXT PRIMARY KEY NOT NULL,
     tenant_id    TEXT NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
-    key_id       TEXT NOT NULL UNIQUE REFERENCES keys (id) ON DELETE CASCADE,
+    -- Names a row of keys, whose member_id refers back: two references in a circle could not be copied row by row.
+    key_id       TEXT NOT NULL UNIQUE,
     name         TEXT NOT NULL,
     title        TEXT NOT NULL DEFAULT '',
     password     TEXT,

@@ -54,7 +54,7 @@ async fn a_change_takes_its_row_along_and_a_refused_one_leaves_none(database: Da
     assert_eq!((row.actor.name.as_str(), row.actor.address.as_str()), ("chief", "10.0.0.9"));
     assert_eq!(
         row.details,
-        json!({ "name": "new", "role": "admin" }).as_object().cloned().unwrap_or_default()
+        json!({ "name": "new", "role": "owner" }).as_object().cloned().unwrap_or_default()
     );
     assert!(!json!(row).to_string().contains(&made.secret), "no secret");
 
