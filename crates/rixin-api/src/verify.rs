@@ -116,15 +116,14 @@ pub(crate) async fn verify(
 fn check(settings: &Settings, path: &Path, credentials: Option<&[u8]>) -> Result<Report, Fault> {
     let authority = Authority::open(&settings.data_dir.join("provenance"), AuthorityOptions::default())?;
     let anchors = &settings.trust_anchors;
-    let more = if anchors.as_os_str().is_empty() {
+    let more = if anchors.is_empty() {
         String::new()
     } else {
         std::fs::read_to_string(anchors).map_err(|error| {
-            let shown = anchors.display();
             Fault::new(
                 Code::BadSetting,
-                format!("trust_anchors: can't read {shown}: {error}"),
-                format!("trust_anchors：无法读取 {shown}：{error}"),
+                format!("trust_anchors: can't read {anchors}: {error}"),
+                format!("trust_anchors：无法读取 {anchors}：{error}"),
             )
         })?
     };

@@ -380,7 +380,7 @@ settings! {
         "Largest body of a request", "请求体的最大字节数";
     verify_limit, "RIXIN_VERIFY_LIMIT", Size, |_| Size(256 << 20),
         "Largest file that anyone may have checked, without an account", "无需登录即可验证的最大文件";
-    trust_anchors, "RIXIN_TRUST_ANCHORS", PathBuf, |_| PathBuf::new(),
+    trust_anchors, "RIXIN_TRUST_ANCHORS", String, |_| String::new(),
         "File of PEM certificates of others whose signatures are trusted", "受信任的其他签名者的 PEM 证书文件";
     provenance_producer, "RIXIN_PROVENANCE_PRODUCER", String, |_| "rixin".into(),
         "Name or code of the producer in the labels of what is made here", "生成内容标识中的服务提供者名称或编码";

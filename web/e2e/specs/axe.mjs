@@ -69,7 +69,7 @@ for (const colorScheme of ['light', 'dark']) {
       for (const text of await violations(page)) found.push(`${where}: ${text}`);
     };
     const signIn = await open(browser, { colorScheme });
-    await signIn.getByRole('button', { name: 'Sign in' }).click();
+    await signIn.getByRole('button', { name: 'Sign in', exact: true }).click();
     await signIn.getByText('Enter a key first.').waitFor();
     await check(signIn, 'sign in');
 

@@ -76,10 +76,10 @@ fn read(path: &Path) -> Result<Vec<u8>, Fault> {
 /// Whom to believe: this instance's own certificates, where it has some (looking must not make them), and those of the setting.
 fn trust(context: &Context) -> Result<Trust, Fault> {
     let settings = context.settings();
-    let more = match settings.trust_anchors.as_os_str().is_empty() {
+    let more = match settings.trust_anchors.is_empty() {
         true => String::new(),
-        false => String::from_utf8(read(&settings.trust_anchors)?).map_err(|_| {
-            let path = settings.trust_anchors.display();
+        false => String::from_utf8(read(Path::new(&settings.trust_anchors))?).map_err(|_| {
+            let path = &settings.trust_anchors;
             Fault::new(
                 Code::BadSetting,
                 format!("trust_anchors: {path} holds no PEM certificates"),
