@@ -70,7 +70,10 @@ async fn every_route_that_changes_something_leaves_its_row_also_when_it_refuses(
         }
         // Without a key nobody is known, and nothing is written.
         let bare = suite.bare(method.clone(), &path.replace("{id}", "none")).json(&json!(0));
-        assert_eq!(bare.send().await.expect("an answer").status(), 401, "{method} {path}");
+        let open =
+            ["/api/session", "/api/invitation", "/api/verify"].contains(path) && method == Method::POST;
+        let refused = bare.send().await.expect("an answer").status();
+        assert!(if open { refused.is_client_error() } else { refused == 401 }, "{method} {path}: {refused}");
         assert_eq!(rows(&suite, "").await.len(), after.len(), "{method} {path}");
     }
     let (_, report) = json_of(suite.get("/api/audit/verify")).await;
