@@ -88,14 +88,14 @@ async fn many(stores: &[Store], scope: TenantScope, count: usize, tokens: u64) -
 async fn two_hundred_at_once_get_what_there_is_and_no_more(database: Database) {
     let (store, scope) = opened(&database).await;
     store.set_quota(&scope, &a_month(Measure::Requests, 137)).await.expect("set");
-    assert_eq!(many(&[store.clone()], scope, 200, 10).await, 137);
+    assert_eq!(many(std::slice::from_ref(&store), scope, 200, 10).await, 137);
     let refused = exceeded(ask(&store, &scope, 10).await);
     assert_eq!((refused.used, refused.wanted, refused.quota.amount), (137, 1, 137));
     assert!(refused.renews_at.is_some() && refused.retry_after_ms().is_some());
     // Tokens: 1000 for requests of 7 each.
     store.set_quota(&scope, &a_month(Measure::Requests, 100_000)).await.expect("set");
     store.set_quota(&scope, &a_month(Measure::Tokens, 1000)).await.expect("set");
-    assert_eq!(many(&[store.clone()], scope, 200, 7).await, 142);
+    assert_eq!(many(std::slice::from_ref(&store), scope, 200, 7).await, 142);
 }
 
 async fn what_was_not_taken_is_there_again(database: Database) {
@@ -123,7 +123,7 @@ async fn two_gateways_never_use_more_than_there_is(database: Database) {
     assert!((292..=300).contains(&allowed), "{allowed}");
     // What was in hand goes back when a gateway ends, and the other one may use it.
     one.close().await;
-    let rest = many(&[other.clone()], scope, 50, 1).await;
+    let rest = many(std::slice::from_ref(&other), scope, 50, 1).await;
     assert_eq!(allowed + rest, 300);
     assert_eq!(other.quota_use(&scope, true).await.expect("list")[0].used, 300);
 }
@@ -131,18 +131,18 @@ async fn two_gateways_never_use_more_than_there_is(database: Database) {
 async fn a_restart_forgets_nothing_that_was_used(database: Database) {
     let (store, scope) = opened(&database).await;
     store.set_quota(&scope, &a_month(Measure::Tokens, 6400)).await.expect("set");
-    assert_eq!(many(&[store.clone()], scope, 30, 100).await, 30);
+    assert_eq!(many(std::slice::from_ref(&store), scope, 30, 100).await, 30);
     store.close().await;
     drop(store);
     let store = database.open().await;
     assert_eq!(store.quota_use(&scope, true).await.expect("list")[0].used, 3000);
-    assert_eq!(many(&[store.clone()], scope, 40, 100).await, 34);
+    assert_eq!(many(std::slice::from_ref(&store), scope, 40, 100).await, 34);
     // A process that dies gives nothing back: its slice is lost, and never used twice.
     let crashed = database.open().await;
     store.set_quota(&scope, &a_month(Measure::Tokens, 12_800)).await.expect("set");
     std::mem::forget(ask(&crashed, &scope, 100).await.expect("allowed"));
     drop(crashed);
-    let left = many(&[store.clone()], scope, 100, 100).await;
+    let left = many(std::slice::from_ref(&store), scope, 100, 100).await;
     assert!((61..=63).contains(&left), "{left}");
 }
 
@@ -189,13 +189,17 @@ async fn quotas_are_about_whom_they_name(database: Database) {
     store.set_quota(&scope, &about(Subject::EachKey, "", 10)).await.expect("set");
     store.set_quota(&scope, &about(Subject::Key, &other.key.id.to_string(), 3)).await.expect("set");
     store.set_quota(&scope, &about(Subject::Project, "p1", 2)).await.expect("set");
-    assert_eq!(many(&[store.clone()], second, 20, 1).await, 3);
-    assert_eq!(many(&[store.clone()], scope, 20, 1).await, 10);
+    assert_eq!(many(std::slice::from_ref(&store), second, 20, 1).await, 3);
+    assert_eq!(many(std::slice::from_ref(&store), scope, 20, 1).await, 10);
     store.operator().create_tenant("elsewhere").await.expect("made");
     let theirs = store.operator().scope("elsewhere").await.expect("scope");
     let stranger = store.create_key(&theirs, "stranger", Role::Owner).await.expect("key");
     let stranger = scope_of(&store, &stranger.secret).await;
-    assert_eq!(many(&[store.clone()], stranger, 20, 1).await, 20, "another tenant's quotas are not theirs");
+    assert_eq!(
+        many(std::slice::from_ref(&store), stranger, 20, 1).await,
+        20,
+        "another tenant's quotas are not theirs"
+    );
     assert!(store.quota_use(&stranger, true).await.expect("list").is_empty());
     assert!(matches!(
         store.set_quota(&theirs, &about(Subject::Key, &other.key.id.to_string(), 3)).await,
