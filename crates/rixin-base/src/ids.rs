@@ -82,6 +82,7 @@ uuid_id!(/** A download of a model. */ PullId, "pull", "a pull id");
 uuid_id!(/** One request to the gateway. */ RequestId, "req", "a request id");
 uuid_id!(/** A piece of long work. */ JobId, "job", "a job id");
 uuid_id!(/** A file that a caller uploaded or that a job made. */ FileId, "file", "a file id");
+uuid_id!(/** Something that the suite made, or that was brought to it to be made into something. */ ArtifactId, "art", "an artifact id");
 uuid_id!(/** A batch of requests in a file. */ BatchId, "batch", "a batch id");
 
 /// A model's name in the registry: 1 to 96 characters of `a-z`, `0-9`, `.`, `_`, `-`, starting with a letter or digit, without `..`.

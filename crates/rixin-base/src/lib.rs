@@ -14,8 +14,8 @@ mod units;
 pub use cancel::Cancel;
 pub use fault::{Code, Explain, Fault, Kind};
 pub use ids::{
-    BatchId, ConversationId, ExternalId, FileId, IdError, JobId, KeyId, MessageId, ModelId, PullId,
-    ReplicaId, RequestId, TenantId,
+    ArtifactId, BatchId, ConversationId, ExternalId, FileId, IdError, JobId, KeyId, MessageId, ModelId,
+    PullId, ReplicaId, RequestId, TenantId,
 };
 pub use lang::{Lang, Message};
 pub use progress::{Progress, ProgressEvent, Unit};

@@ -352,6 +352,31 @@ settings! {
         "Largest body of a request", "请求体的最大字节数";
     file_limit, "RIXIN_FILE_LIMIT", Size, |_| Size(512 << 20),
         "Largest file that may be uploaded", "上传文件的最大字节数";
+    provenance_organisation, "RIXIN_PROVENANCE_ORGANISATION", String, |_| "Rixin".into(),
+        "Organisation that the certificates of this instance name", "本机证书上的机构名称";
+    provenance_producer, "RIXIN_PROVENANCE_PRODUCER", String, |_| "rixin".into(),
+        "Code or name of the producer in the labels of GB 45438-2025, in ASCII",
+        "GB 45438-2025 标识中的生成服务提供者编码或名称（ASCII）";
+    provenance_chain, "RIXIN_PROVENANCE_CHAIN", String, |_| String::new(),
+        "The organisation's own certificates to sign with (PEM, the signing one first); empty: those of this instance",
+        "用于签名的机构自有证书链（PEM，签名证书在前）；留空则使用本机证书";
+    provenance_key, "RIXIN_PROVENANCE_KEY", String, |_| String::new(),
+        "File of the private key of that certificate (PKCS#8, mode 0600)", "该证书的私钥文件（PKCS#8，权限 0600）";
+    provenance_anchors, "RIXIN_PROVENANCE_ANCHORS", String, |_| String::new(),
+        "File of further root certificates (PEM) whose signatures are believed", "另外信任的根证书文件（PEM）";
+    provenance_time_stamps, "RIXIN_PROVENANCE_TIME_STAMPS", String, |_| String::new(),
+        "Address of a time stamping authority (RFC 3161); empty: none, and nothing is asked",
+        "时间戳服务地址（RFC 3161）；留空则不使用，也不对外连接";
+    provenance_tenant, "RIXIN_PROVENANCE_TENANT", String, |_| "pseudonym".into(),
+        "How signed files name the organisation whose they are: omit, pseudonym or plain",
+        "签名文件中如何标注所属组织：omit（不标注）、pseudonym（假名）或 plain（名称）";
+    provenance_prompt, "RIXIN_PROVENANCE_PROMPT", bool, |_| false,
+        "Whether signed files tell the prompt", "签名文件是否写明提示词";
+    verify_limit, "RIXIN_VERIFY_LIMIT", Size, |_| Size(256 << 20),
+        "Largest file that may be sent to be verified without an account; 0: nobody may",
+        "无需账号即可提交校验的最大文件；0 表示不开放";
+    verifies_per_minute, "RIXIN_VERIFIES_PER_MINUTE", u32, |_| 20,
+        "Files that one network address may have verified a minute", "每个网络地址每分钟可校验的文件数";
     requests_per_minute, "RIXIN_REQUESTS_PER_MINUTE", u32, |_| 0,
         "Requests that one key may make a minute; 0: no limit", "每个密钥每分钟的请求数；0 表示不限";
     drain, "RIXIN_DRAIN", Duration, |_| Duration::from_secs(30),

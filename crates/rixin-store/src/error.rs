@@ -130,6 +130,14 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// Another artifact was made from it.
+    #[error("the artifact {id} can't be removed: {child} was made from it; remove that first")]
+    HasChildren {
+        /// Its id.
+        id: String,
+        /// The other one's.
+        child: String,
+    },
     /// It can't be done to a job in this state.
     #[error("the job {id} can't be {en}")]
     JobState {
@@ -194,9 +202,11 @@ impl Explain for Error {
                 Code::Internal
             }
             Error::NotFound { .. } => Code::NotFound,
-            Error::Exists { .. } | Error::InUse { .. } | Error::JobState { .. } | Error::LastOwner { .. } => {
-                Code::Conflict
-            }
+            Error::Exists { .. }
+            | Error::InUse { .. }
+            | Error::HasChildren { .. }
+            | Error::JobState { .. }
+            | Error::LastOwner { .. } => Code::Conflict,
             Error::Invalid { .. } => Code::InvalidValue,
         }
     }
@@ -241,6 +251,9 @@ impl Explain for Error {
             Error::Exists { what_zh, name, .. } => format!("{what_zh} {name:?} 已存在：请换一个名称"),
             Error::InUse { what_zh, id, .. } => {
                 format!("{what_zh} {id} 正被未结束的任务使用：请先取消该任务，或等待其结束")
+            }
+            Error::HasChildren { id, child } => {
+                format!("制品 {id} 不能删除：{child} 由它生成，请先删除后者")
             }
             Error::JobState { id, zh, .. } => format!("任务 {id} {zh}"),
             Error::Invalid { param, zh, .. } => format!("'{param}' 有误：{zh}"),

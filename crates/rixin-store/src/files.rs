@@ -222,10 +222,14 @@ impl crate::jobs::Supervisor {
     /// # Errors
     /// The database failed.
     pub async fn blob_is_named(&self, sha256: &str) -> Result<bool, Error> {
-        self.db().scalar(sql("SELECT EXISTS (SELECT 1 FROM files WHERE sha256 = $1)").bind(sha256)).await
+        let named = sql("SELECT EXISTS (SELECT 1 FROM files WHERE sha256 = $1) \
+             OR EXISTS (SELECT 1 FROM artifacts WHERE sha256 = $1) \
+             OR EXISTS (SELECT 1 FROM artifacts WHERE sidecar_sha256 = $1) \
+             OR EXISTS (SELECT 1 FROM artifacts WHERE source_sha256 = $1 AND state <> 'ready')");
+        self.db().scalar(named.bind(sha256)).await
     }
 
-    /// The bytes that a tenant's files take.
+    /// The bytes that a tenant's files and artifacts take; what is stored once is counted once.
     ///
     /// # Errors
     /// The database failed.
@@ -233,8 +237,11 @@ impl crate::jobs::Supervisor {
         let sum: i64 = self
             .db()
             .scalar(
-                sql("SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM files WHERE tenant_id = $1")
-                    .bind(tenant.to_string()),
+                sql("SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM ( \
+                     SELECT sha256, bytes FROM files WHERE tenant_id = $1 UNION \
+                     SELECT COALESCE(sha256, source_sha256), COALESCE(bytes, source_bytes) FROM artifacts WHERE tenant_id = $1 \
+                     ) AS stored")
+                .bind(tenant.to_string()),
             )
             .await?;
         Ok(u64::try_from(sum).unwrap_or(0))

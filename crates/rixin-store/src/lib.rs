@@ -1,4 +1,5 @@
-//! Metadata of the suite in SQLite or Postgres: tenants, keys, conversations, external engines, usage, jobs, files, settings.
+//! Metadata of the suite in SQLite or Postgres: tenants, keys, conversations, external engines, usage, jobs, files,
+//! artifacts, settings.
 //!
 //! Takes a data folder, or the address of a Postgres database; gives typed rows, the same from both. Several processes may have the
 //! same folder open (the server and the command line do), and several gateways on several machines the same Postgres database.
@@ -8,6 +9,7 @@
 //!
 //! It does not know HTTP, models or replicas, and it never keeps the secret of a key.
 
+mod artifacts;
 mod audit;
 mod batches;
 mod blobs;
@@ -33,6 +35,10 @@ mod search;
 mod settings;
 mod usage;
 
+pub use artifacts::{
+    ArtifactEdge, ArtifactGraph, ArtifactKind, ArtifactOrigin, ArtifactParent, ArtifactQuery, ArtifactState,
+    KnownArtifact, NewArtifact, ParentKind, SealedBlob, StoredArtifact, StoredLabelPolicy,
+};
 pub use audit::{
     Acting, Actor, AuditFinding, AuditHead, AuditHeadLine, AuditOutcome, AuditQuery, AuditReport, AuditRow,
     AuditVerifier, acting,

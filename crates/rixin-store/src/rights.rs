@@ -114,6 +114,7 @@ rights! {
     Jobs = "jobs", false, [Owner, Operator, Member], "submit jobs, and see and end the own ones", "提交任务，查看和结束自己的任务";
     AllJobs = "all_jobs", false, [Owner, Operator], "see and end everybody's jobs, and put jobs first", "查看和结束所有人的任务，提高任务优先级";
     Artifacts = "artifacts", false, [Owner, Operator, Member], "make artifacts, and see and remove the own ones", "生成作品，查看和删除自己的作品";
+    Policy = "policy", false, [Owner], "set how artifacts are labelled", "设置作品的标识策略";
     OwnUsage = "own_usage", false, [Owner, Operator, Member, Auditor], "see what one has used", "查看自己的用量";
     Usage = "usage", false, [Owner, Operator, Auditor], "see what everybody has used", "查看所有人的用量";
     OwnKeys = "own_keys", false, [Owner, Operator, Member], "make and end keys of one's own", "创建和吊销自己的密钥";

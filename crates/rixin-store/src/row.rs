@@ -55,6 +55,9 @@ macro_rules! columns {
     (files) => {
         "id, tenant_id, key_id, purpose, name, bytes, sha256, created_at, expires_at"
     };
+    (artifacts) => {
+        "id, tenant_id, key_id, job_id, kind, name, media_type, origin, state, source_sha256, source_bytes, sha256, bytes, content_sha256, sidecar_sha256, lineage, fault, tries, retry_at, created_at, sealed_at"
+    };
     (batches) => {
         "id, tenant_id, job_id, endpoint, input_file_id, output_file_id, error_file_id, metadata, window_hours, total, completed, failed, errors, created_at"
     };

@@ -14,7 +14,7 @@ pub(crate) fn terms(text: &str) -> Vec<String> {
 }
 
 /// `LIKE` pattern for a literal text, with `\` as the escape.
-fn like(term: &str) -> String {
+pub(crate) fn like(term: &str) -> String {
     let mut pattern = String::with_capacity(term.len() + 2);
     pattern.push('%');
     for c in term.chars() {

@@ -40,6 +40,20 @@ impl Blobs {
             .boxed()
     }
 
+    /// When a blob was stored, in milliseconds since 1970; `None`: it is not there.
+    ///
+    /// # Errors
+    /// What the place says.
+    pub async fn stored_at(&self, sha256: &Sha256) -> Result<Option<i64>, BlobError> {
+        match self.store.head(&self.key(sha256)).await {
+            Ok(found) => Ok(Some(found.last_modified.timestamp_millis())),
+            Err(error) => match self.error_of(sha256, &error) {
+                BlobError::NotFound { .. } => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
     /// Deletes a blob; one that is not there is deleted already. See the module's text for what a collector may delete.
     ///
     /// # Errors

@@ -391,6 +391,8 @@ impl AttemptScope {
 pub enum Also {
     /// A file of the job's owner.
     File(crate::NewFile, rixin_base::FileId),
+    /// Something that the job made; the server seals it. The same name of the same job is there once.
+    Artifact(Box<crate::NewArtifact>, rixin_base::ArtifactId),
     /// The files of a batch.
     Batch {
         /// Answers.
@@ -407,6 +409,10 @@ impl Also {
         let job = attempt.job.to_string();
         match self {
             Also::File(file, id) => crate::files::insert(tx, &attempt.owner, *id, file).await,
+            Also::Artifact(new, id) => {
+                let from = (*id, Some(attempt.job), crate::ArtifactOrigin::Made);
+                crate::artifacts::insert(tx, &attempt.owner, from, new).await.map(drop)
+            }
             Also::Batch { output, errors } => tx
                 .execute(
                     sql("UPDATE batches SET output_file_id = $2, error_file_id = $3 WHERE job_id = $1")

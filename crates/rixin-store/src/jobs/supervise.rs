@@ -120,6 +120,10 @@ impl Supervisor {
         self.store.db()
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Claims the first waiting job that `judge` takes: by priority, then by age. Several servers may claim at the same time.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod artifacts;
 mod audit;
 mod files;
 mod gateways;
