@@ -77,6 +77,11 @@ impl Authority {
         Ok(authority)
     }
 
+    /// Whether there is an authority in `dir`; nothing is made.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(record::FILE).exists()
+    }
+
     /// The keys that sign now.
     pub fn keys(&self) -> Result<FileKeys> {
         let record = self.record()?;

@@ -9,6 +9,9 @@ use utoipa::ToSchema;
 use super::files;
 use crate::{Error, Result};
 
+/// The record in the authority's folder.
+pub(super) const FILE: &str = "authority.json";
+
 /// Why a certificate is void.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -87,7 +90,7 @@ impl Default for Record {
 
 impl Record {
     pub fn read(dir: &Path) -> Result<Option<Record>> {
-        let path = dir.join("authority.json");
+        let path = dir.join(FILE);
         if !path.exists() {
             return Ok(None);
         }
@@ -110,7 +113,7 @@ impl Record {
 
     pub fn write(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(Error::sign)?;
-        files::write_public(&dir.join("authority.json"), &text)
+        files::write_public(&dir.join(FILE), &text)
     }
 
     pub fn statuses(&self) -> Vec<CertificateStatus> {

@@ -53,6 +53,12 @@ impl FileKeys {
         check_pair(&keys, chain)?;
         Ok(keys)
     }
+
+    /// The serial of the signing certificate in a file of PEM certificates; its key is not needed for that.
+    pub fn serial_of(chain: &Path) -> Result<Option<String>> {
+        let certificates = pem_certificates(&files::read_bounded(chain)?, chain)?;
+        Ok(certificates.first().and_then(|leaf| certificate_serial(leaf)))
+    }
 }
 
 impl SignerSource for FileKeys {
