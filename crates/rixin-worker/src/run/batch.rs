@@ -1,18 +1,24 @@
 //! `batch`: the requests of a file, asked of the gateway, answered in the input's order.
 //!
 //! An answer is kept in the transaction that also meters it, under the number of its line. So an attempt that goes on asks only lines
-//! without one, and nothing is lost, answered twice or counted twice, wherever the one before was killed.
+//! without one, and nothing is lost, answered twice or counted twice, wherever the one before was killed. The answers are a file, as
+//! OpenAI's protocol wants it, and an artifact, which the server seals.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     path::Path,
     time::Duration,
 };
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use rixin_base::{Code, Fault, FileId};
+use rixin_artifacts::{draft, model_use, new_lineage};
+use rixin_base::{ArtifactId, Code, Fault, FileId};
 use rixin_jobs::BatchParams;
-use rixin_store::{Also, JobProgress, LedgerEntry, LineAnswer, NewFile, now_ms};
+use rixin_models::Registry;
+use rixin_provenance::{ModelRole, ParentUse, Relation, SourceType};
+use rixin_store::{
+    Also, ArtifactKind, Blob, JobProgress, LedgerEntry, LineAnswer, NewArtifact, NewFile, now_ms,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::{io::AsyncWriteExt as _, time::Instant};
@@ -30,6 +36,8 @@ const KEEP_EVERY: Duration = Duration::from_millis(200);
 const KEEP_MANY: usize = 64;
 /// As at OpenAI.
 const LINES_MOST: u64 = 50_000;
+/// Models that an artifact names.
+const MODELS_MOST: usize = 64;
 /// Faults of the input that are told.
 const FAULTS_MOST: usize = 50;
 
@@ -51,18 +59,20 @@ struct Asked {
 pub(super) async fn run(work: Work) -> Outcome {
     let params: BatchParams = work.params()?;
     let (path, _) = work.input_file(params.input_file_id, "input.jsonl").await?;
-    let total = check(&work, &params, &path).await?;
+    let (total, models) = check(&work, &params, &path).await?;
     let answered: HashSet<u64> = work.scope.answered_lines().await?.into_iter().collect();
     if !answered.is_empty() {
         tracing::info!(answered = answered.len(), total, "goes on where the attempt before was");
     }
     answer(&work, &params, &path, total, &answered).await?;
-    conclude(&work, total).await
+    conclude(&work, &params, total, &models).await
 }
 
 /// Reads every line before the first is asked: a batch with a bad line fails as a whole, as at OpenAI, and says which.
-async fn check(work: &Work, params: &BatchParams, path: &Path) -> Outcome<u64> {
+/// Gives the number of lines and the models that they ask.
+async fn check(work: &Work, params: &BatchParams, path: &Path) -> Outcome<(u64, BTreeSet<String>)> {
     let (mut total, mut faults) = (0, Vec::new());
+    let mut models = BTreeSet::new();
     let mut seen: HashMap<String, u64> = HashMap::new();
     let mut lines = Lines::open(path).await?;
     while let Some((number, line)) = lines.next().await? {
@@ -74,14 +84,19 @@ async fn check(work: &Work, params: &BatchParams, path: &Path) -> Outcome<u64> {
             .map_err(|why| ("invalid_json_line", why.to_owned(), None))
             .and_then(|text| parse(&text, params))
         {
-            Ok(line) => match seen.insert(line.custom_id.clone(), number) {
-                None => continue,
-                Some(first) => (
-                    "duplicate_custom_id",
-                    format!("custom_id {:?} stands on line {} already", line.custom_id, first + 1),
-                    Some("custom_id"),
-                ),
-            },
+            Ok(line) => {
+                if models.len() < MODELS_MOST {
+                    models.insert(asked_model(work, &line.body).to_owned());
+                }
+                match seen.insert(line.custom_id.clone(), number) {
+                    None => continue,
+                    Some(first) => (
+                        "duplicate_custom_id",
+                        format!("custom_id {:?} stands on line {} already", line.custom_id, first + 1),
+                        Some("custom_id"),
+                    ),
+                }
+            }
             Err(fault) => fault,
         };
         if faults.len() < FAULTS_MOST {
@@ -101,7 +116,7 @@ async fn check(work: &Work, params: &BatchParams, path: &Path) -> Outcome<u64> {
     }
     if faults.is_empty() {
         work.scope.count_batch(total, None).await?;
-        return Ok(total);
+        return Ok((total, models));
     }
     let told = json!({ "object": "list", "data": faults });
     work.scope.count_batch(total, Some(&told)).await?;
@@ -114,6 +129,10 @@ async fn check(work: &Work, params: &BatchParams, path: &Path) -> Outcome<u64> {
         format!("the input file is wrong: {at}{why}; mend it and make a new batch"),
         format!("输入文件有误：{at_zh}{why}；请修正后新建批处理"),
     )))
+}
+
+fn asked_model<'a>(work: &'a Work, body: &'a Map<String, Value>) -> &'a str {
+    body.get("model").and_then(Value::as_str).unwrap_or(&work.settings.default_model)
 }
 
 type LineFault = (&'static str, String, Option<&'static str>);
@@ -249,7 +268,7 @@ async fn ask(work: &Work, params: &BatchParams, asked: Asked) -> Outcome<LineAns
 }
 
 /// Writes the answers and the errors into files of their own, in the input's order, and ends the job with them.
-async fn conclude(work: &Work, total: u64) -> Outcome {
+async fn conclude(work: &Work, params: &BatchParams, total: u64, models: &BTreeSet<String>) -> Outcome {
     work.scope.count_batch(total, None).await?;
     let batch = work.scope.batch().await?;
     let (output, errors) = (work.folder.join("output.jsonl"), work.folder.join("errors.jsonl"));
@@ -264,7 +283,14 @@ async fn conclude(work: &Work, total: u64) -> Outcome {
         }
     }
     let mut also = Vec::new();
-    let output = file(work, &mut also, good, &output, &format!("{}_output.jsonl", batch.id)).await?;
+    let name = format!("{}_output.jsonl", batch.id);
+    let output = file(work, &mut also, good, &output, &name).await?;
+    let made = ArtifactId::new();
+    if let Some(Also::File(file, _)) = also.first() {
+        let counts = json!({ "lines": total, "completed": batch.completed, "failed": batch.failed });
+        let artifact = artifact(work, params, (made, file), models, &counts).await?;
+        also.push(Also::Artifact(Box::new(artifact), made));
+    }
     let errors = file(work, &mut also, bad, &errors, &format!("{}_error.jsonl", batch.id)).await?;
     also.push(Also::Batch { output, errors });
     also.push(Also::DropLines);
@@ -278,6 +304,38 @@ async fn conclude(work: &Work, total: u64) -> Outcome {
         }),
         also,
     })
+}
+
+/// The answers with where they came from: the models, the file of questions, the route.
+async fn artifact(
+    work: &Work,
+    params: &BatchParams,
+    (id, file): (ArtifactId, &NewFile),
+    models: &BTreeSet<String>,
+    counts: &Value,
+) -> Outcome<NewArtifact> {
+    let registry = Registry::open(&work.settings.data_dir).await.map_err(by_code)?;
+    let mut lineage = new_lineage(id, "batch", SourceType::Generated);
+    for model in models {
+        lineage
+            .models
+            .push(model_use(&registry, model, ModelRole::Base).await.map_err(Failure::unavailable)?);
+    }
+    let input = work.scope.store().file(work.scope.owner(), params.input_file_id).await?;
+    lineage.title = Some(file.name.clone());
+    lineage.tenant = Some(work.scope.owner().tenant().to_string());
+    lineage.parents.push(ParentUse {
+        id: input.id.to_string(),
+        sha256: input.sha256,
+        relation: Relation::Input,
+        media_type: Some("application/jsonl".into()),
+    });
+    lineage.parameters.insert("endpoint".into(), params.endpoint.as_str().into());
+    lineage.parameters.insert("lines".into(), counts.clone());
+    let kind = if params.endpoint == "/v1/embeddings" { ArtifactKind::Other } else { ArtifactKind::Text };
+    let sha256 = file.sha256.parse().map_err(|_| Failure::input(Fault::internal("a blob's hash is none")))?;
+    let blob = Blob { sha256, size: file.bytes };
+    draft(kind, &file.name, "application/jsonl", &blob, &lineage).map_err(Failure::input)
 }
 
 async fn file(
