@@ -96,9 +96,14 @@ pub enum Command {
     /// Read, export and verify the audit log
     #[command(subcommand, arg_required_else_help = true)]
     Audit(command::audit::Audit),
+    /// List, show, get and remove what was made, and see where it came from
+    #[command(subcommand, arg_required_else_help = true)]
+    Artifacts(command::artifacts::Artifacts),
     /// Look at long work, cancel it, try it again
     #[command(subcommand, arg_required_else_help = true)]
     Job(command::job::Job),
+    /// Check a file: who signed it, what it was made from, whether it was changed since
+    Verify(command::verify::Verify),
     /// Look at this machine: what is there, what is missing, and the command that mends it
     Doctor(command::doctor::Doctor),
     /// Show the settings and where each came from

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub mod artifacts;
 pub mod audit;
 pub mod chat;
 pub mod completions;
@@ -13,4 +14,5 @@ pub mod openapi;
 pub mod reference;
 pub mod replica;
 pub mod serve;
+pub mod verify;
 pub mod version;

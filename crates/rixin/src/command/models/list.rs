@@ -50,6 +50,7 @@ impl List {
             }
         };
         found.truncate(self.limit);
+        rixin_artifacts::Upstream::correct(registry, &mut found).await?;
         let out = context.out;
         if out.json {
             out.document(&json!({"data": found, "total": total}));

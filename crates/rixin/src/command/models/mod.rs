@@ -1,5 +1,6 @@
 //! `rixin models`.
 
+mod bom;
 mod fetch;
 mod list;
 mod progress;
@@ -29,6 +30,8 @@ pub enum Models {
     Show(show::Show),
     /// Read every file again and compare it with its SHA-256
     Verify(verify::Verify),
+    /// Write a bill of materials (CycloneDX 1.6): of one model, or of all
+    Bom(bom::Bom),
     /// Remove models
     Remove(remove::Remove),
 }
@@ -44,6 +47,7 @@ impl Models {
             Models::Import(import) => import.run(&context, registry).await,
             Models::Show(show) => show.run(&context, &registry).await,
             Models::Verify(verify) => verify.run(&context, &registry).await,
+            Models::Bom(bom) => bom.run(&context, &registry).await,
             Models::Remove(remove) => remove.run(&context, &registry).await,
         }
     }

@@ -23,7 +23,9 @@ impl Show {
     /// Shows.
     pub async fn run(self, context: &Context, registry: &Registry) -> Done {
         let id = model_id(&self.id)?;
-        let manifest = registry.get(&id).await?;
+        let mut one = [registry.get(&id).await?];
+        rixin_artifacts::Upstream::correct(registry, &mut one).await?;
+        let [manifest] = one;
         if context.out.json {
             context.out.document(&manifest);
         } else {

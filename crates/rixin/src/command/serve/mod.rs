@@ -14,6 +14,7 @@ use std::{
 };
 
 use clap::Args;
+use rixin_artifacts::Artifacts;
 use rixin_base::{Cancel, Fault};
 use rixin_control::Control;
 use rixin_models::{Puller, Registry};
@@ -77,6 +78,7 @@ impl Serve {
         let store = Store::open_settings(&settings).await?;
         let blobs = Blobs::open_settings(&settings).await?;
         let registry = Registry::open(&settings.data_dir).await?;
+        let artifacts = Artifacts::open(&settings, store.clone(), blobs.clone(), registry.clone()).await?;
         let control = Control::start(Arc::clone(&settings), registry.clone(), store.clone()).await?;
         let first = store.first_key().await?;
         let shutdown = Cancel::new();
@@ -86,6 +88,7 @@ impl Serve {
             settings: Arc::clone(&settings),
             store: store.clone(),
             blobs,
+            artifacts,
             registry: registry.clone(),
             puller: Puller::new(Arc::clone(&settings), registry)?,
             control: Arc::clone(&control),
