@@ -42,6 +42,8 @@ export class Unreachable extends Error {
 export interface Options {
   query?: Record<string, string | number | boolean | null | undefined>;
   body?: unknown;
+  /** A form with files, in the body's place. */
+  form?: FormData;
   signal?: AbortSignal;
   key?: string;
   accept?: string;
@@ -63,7 +65,7 @@ export async function send(method: string, path: string, options: Options = {}):
     response = await fetch(url, {
       method,
       headers,
-      body: options.body === undefined ? undefined : JSON.stringify(options.body),
+      body: options.form ?? (options.body === undefined ? undefined : JSON.stringify(options.body)),
       signal: options.signal,
       cache: 'no-store',
       credentials: 'omit',

@@ -10,6 +10,8 @@ export type Route =
   | { page: 'keys' }
   | { page: 'usage' }
   | { page: 'audit' }
+  | { page: 'artifacts' }
+  | { page: 'verify' }
   | { page: 'missing'; path: string };
 
 export function parseRoute(hash: string): Route {
@@ -18,7 +20,9 @@ export function parseRoute(hash: string): Route {
   if (more.length === 0) {
     if (page === 'chat') return { page, id: rest ? decode(rest) : null };
     if (page === 'models' && (!rest || rest === 'installed')) return { page, tab: rest ? 'installed' : 'catalog' };
-    if ((page === 'replicas' || page === 'jobs' || page === 'keys' || page === 'usage' || page === 'audit') && !rest) return { page };
+    if ((page === 'artifacts' || page === 'verify') && !rest) return { page };
+    if ((page === 'replicas' || page === 'jobs' || page === 'keys' || page === 'usage' || page === 'audit') && !rest)
+      return { page };
   }
   return { page: 'missing', path };
 }

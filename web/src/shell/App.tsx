@@ -2,9 +2,11 @@
 
 import { useEffect, useState } from 'react';
 import { rememberedKey, session, signIn, signOut, signOutReason, Unreachable } from '../api/client';
+import { PublicVerify } from '../artifacts/VerifyPage';
 import { forgetAll } from '../chat/session';
 import { useT } from '../i18n';
 import { connection } from '../lib/connection';
+import { route } from '../lib/router';
 import { useStore } from '../lib/store';
 import { stopFollowing } from '../models/pulls';
 import { Toasts } from '../ui/Toasts';
@@ -15,6 +17,7 @@ import { SignIn } from './SignIn';
 
 export function App() {
   const signedIn = useStore(session);
+  const here = useStore(route);
   const [restoring, setRestoring] = useState(() => rememberedKey() !== null);
   const { epoch } = useStore(connection);
   const t = useT();
@@ -44,6 +47,8 @@ export function App() {
       <OfflineBanner />
       {signedIn ? (
         <Shell key={signedIn.me.key_id} />
+      ) : here.page === 'verify' && !restoring ? (
+        <PublicVerify />
       ) : restoring && signOutReason.get() === null ? (
         <main className="restoring">
           <h1 className="visually-hidden">{t('app.name')}</h1>

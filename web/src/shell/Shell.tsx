@@ -1,6 +1,8 @@
 // The frame of a signed-in console. On a narrow screen the side bar is a drawer.
 
 import { useEffect, useRef, useState } from 'react';
+import { ArtifactsPage } from '../artifacts/ArtifactsPage';
+import { VerifyPage } from '../artifacts/VerifyPage';
 import { AuditPage } from '../audit/AuditPage';
 import { ChatPage } from '../chat/ChatPage';
 import { useT } from '../i18n';
@@ -117,6 +119,10 @@ function CurrentPage({ route: here }: { route: Route }) {
       return <ReplicasPage />;
     case 'keys':
       return <KeysPage />;
+    case 'artifacts':
+      return <ArtifactsPage />;
+    case 'verify':
+      return <VerifyPage />;
     case 'audit':
       return <AuditPage />;
     case 'usage':

@@ -19,10 +19,12 @@ interface Props {
   onClose: () => void;
 }
 
-const PLACES: { page: Exclude<Route['page'], 'missing' | 'chat'>; icon: IconName; right: Right }[] = [
+const PLACES: { page: Exclude<Route['page'], 'missing' | 'chat'>; icon: IconName; right: Right | null }[] = [
   { page: 'models', icon: 'models', right: 'browse' },
   { page: 'replicas', icon: 'replicas', right: 'machine' },
   { page: 'jobs', icon: 'jobs', right: 'jobs' },
+  { page: 'artifacts', icon: 'picture', right: 'artifacts' },
+  { page: 'verify', icon: 'eye', right: null },
   { page: 'keys', icon: 'keys', right: 'people' },
   { page: 'usage', icon: 'usage', right: 'own_usage' },
   { page: 'audit', icon: 'shield', right: 'audit' },
@@ -65,7 +67,7 @@ export function Sidebar({ open, hidden, narrow, onClose }: Props) {
         <Icon name="plus" size={18} /> {t('chat.new')}
       </a>
       <nav aria-label={t('app.nav')} className="places">
-        {PLACES.filter((place) => me?.rights.includes(place.right)).map(({ page, icon }) => (
+        {PLACES.filter((place) => place.right === null || me?.rights.includes(place.right)).map(({ page, icon }) => (
           <a key={page} href={`#/${page}`} aria-current={here.page === page ? 'page' : undefined}>
             <Icon name={icon} />
             <span>{t(`nav.${page}`)}</span>

@@ -99,6 +99,9 @@ export function SignIn() {
             {busy ? t('signIn.checking') : t('signIn.submit')}
           </Button>
         </form>
+        <p>
+          <a href="#/verify">{t('verify.withoutAccount')}</a>
+        </p>
       </main>
     </div>
   );
