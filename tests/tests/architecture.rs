@@ -14,6 +14,7 @@ const ORDER: &[&str] = &[
     "rixin-api",
     "rixin-control",
     "rixin-worker",
+    "rixin-artifacts",
     "rixin-replica",
     "rixin-chat",
     "rixin-models",
