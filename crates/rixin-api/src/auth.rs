@@ -128,7 +128,10 @@ pub(crate) mod by {
             pub(crate) type $right = May<{ Right::$right as usize }>;
         )*};
     }
-    by!(Ask, Audit, Browse, Files, Jobs, OwnUsage, People, Keys, Machine, Models, Replicas, Cluster);
+    by!(
+        Artifacts, Ask, Audit, Browse, Files, Jobs, OwnUsage, People, Keys, Machine, Models, Replicas,
+        Cluster, Policy
+    );
 }
 
 fn secret(headers: &HeaderMap) -> Option<&str> {

@@ -8,6 +8,7 @@
 //! It loads no weights, runs no job, starts no process, and knows neither chat templates nor tokens. It never acts as the store's operator:
 //! every row of a tenant is reached through the scope of an authenticated key.
 
+mod artifacts;
 mod audit;
 mod auth;
 mod batches;

@@ -29,6 +29,7 @@ use crate::AppState;
         (name = "openai", description = "OpenAI's protocol 兼容 OpenAI 的接口"),
         (name = "anthropic", description = "Anthropic's protocol 兼容 Anthropic 的接口"),
         (name = "jobs", description = "Long work 任务"),
+        (name = "artifacts", description = "What was made, and where it came from 制品与来源"),
         (name = "models", description = "The catalogue, installed models, downloads 模型目录、已安装模型与下载"),
         (name = "replicas", description = "Running models and external engines 运行中的模型与外部引擎"),
         (name = "conversations", description = "The caller's stored conversations 当前密钥保存的会话"),
@@ -55,7 +56,7 @@ impl Modify for Keys {
 }
 
 /// Routes that need no key.
-const OPEN: &[&str] = &["/api/health", "/metrics"];
+const OPEN: &[&str] = &["/api/health", "/api/verify", "/metrics"];
 
 /// All routes that are in the document.
 pub(crate) fn router() -> OpenApiRouter<AppState> {
@@ -67,6 +68,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .merge(crate::messages::router())
         .merge(crate::jobs::router())
         .merge(crate::audit::router())
+        .merge(crate::artifacts::router())
         .merge(crate::native::router())
 }
 

@@ -42,6 +42,7 @@ pub async fn serve(state: AppState, listener: TcpListener, shutdown: Cancel) -> 
     let room = Arc::new(Semaphore::new(max_connections()));
     let connections = TaskTracker::new();
     let upkeep = tokio::spawn(upkeep(state.clone()));
+    let sealing = tokio::spawn(Arc::clone(&state.artifacts).run(state.stopping.clone()));
     tracing::info!(%address, "the gateway is ready");
     loop {
         let accepted = tokio::select! {
@@ -67,6 +68,10 @@ pub async fn serve(state: AppState, listener: TcpListener, shutdown: Cancel) -> 
         }
     }
     upkeep.abort();
+    // What is not sealed by then is sealed by the next server.
+    if timeout(LAST_WORDS, sealing).await.is_err() {
+        tracing::warn!("an artifact was still being sealed");
+    }
     Ok(())
 }
 
@@ -148,6 +153,9 @@ async fn upkeep(state: AppState) {
         state.metrics.upkeep();
         if let Some(rate) = &state.rate {
             rate.retain_recent();
+        }
+        if let Some(verifies) = &state.verifies {
+            verifies.retain_recent();
         }
     }
 }

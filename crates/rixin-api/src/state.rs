@@ -3,12 +3,16 @@
 use std::{net::IpAddr, ops::Deref, sync::Arc, time::Instant};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use rixin_artifacts::Artifacts;
 use rixin_base::{Cancel, KeyId, Lang, Settings};
 use rixin_control::Control;
 use rixin_models::{Puller, Registry};
 use rixin_store::{Blobs, Store};
 
 use crate::metrics::Metrics;
+
+/// Files of strangers that are held and read at the same time.
+const VERIFYING: usize = 4;
 
 /// What the gateway stands on.
 pub struct Parts {
@@ -18,6 +22,8 @@ pub struct Parts {
     pub store: Store,
     /// The bytes of files.
     pub blobs: Blobs,
+    /// What seals and checks artifacts.
+    pub artifacts: Arc<Artifacts>,
     /// The installed models.
     pub registry: Registry,
     /// What looks at a model before it is pulled.
@@ -38,6 +44,10 @@ pub struct Inner {
     pub(crate) metrics: Metrics,
     /// Requests a minute by key, where that is limited.
     pub(crate) rate: Option<DefaultKeyedRateLimiter<KeyId>>,
+    /// Files a minute that an address may have verified, where that is limited.
+    pub(crate) verifies: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    /// Files that are verified for strangers at the same time.
+    pub(crate) verifying: tokio::sync::Semaphore,
     /// The language where a caller asks for none.
     pub(crate) lang: Lang,
     /// Whether only this machine can reach the gateway, so that every caller must name it by a local name.
@@ -54,12 +64,16 @@ impl AppState {
     pub fn new(parts: Parts) -> Self {
         let rate = std::num::NonZeroU32::new(parts.settings.requests_per_minute)
             .map(|limit| RateLimiter::keyed(Quota::per_minute(limit)));
+        let verifies = std::num::NonZeroU32::new(parts.settings.verifies_per_minute)
+            .map(|limit| RateLimiter::keyed(Quota::per_minute(limit)));
         let lang = parts.settings.fixed_lang().unwrap_or_default();
         let local_only = is_loopback(parts.settings.listen.ip());
         Self(Arc::new(Inner {
             parts,
             metrics: Metrics::new(),
             rate,
+            verifies,
+            verifying: tokio::sync::Semaphore::new(VERIFYING),
             lang,
             local_only,
             stopping: Cancel::new(),

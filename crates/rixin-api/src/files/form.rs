@@ -1,5 +1,6 @@
 //! The form of an upload. It is the one body that is not JSON: a browser sends a form across sites without asking first, but never
-//! with the `Authorization` header that every caller needs, and the guard looks at its `Origin`.
+//! with the `Authorization` header that every caller needs, and the guard looks at its `Origin`. The one route that takes a form without a
+//! key changes nothing.
 
 use std::{io, time::Duration};
 
@@ -14,7 +15,7 @@ use http_body_util::BodyExt as _;
 use rixin_base::{Code, Fault, bytes_text};
 use rixin_protocol::parse::out_of_range;
 use rixin_store::{Blob, BlobError, Blobs};
-use tokio::time::Instant;
+use tokio::{io::AsyncWriteExt as _, time::Instant};
 
 use crate::{
     AppState,
@@ -29,11 +30,14 @@ const AROUND: u64 = 64 << 10;
 /// The longest value of a plain field, in bytes.
 const MAX_VALUE: usize = 1024;
 
+const FILE_LIMIT: &str = "RIXIN_FILE_LIMIT";
+
 /// A form that is being read.
-pub(super) struct Form {
+pub(crate) struct Form {
     body: Body,
     parser: Parser,
     file_limit: u64,
+    setting: &'static str,
     deadline: Instant,
 }
 
@@ -58,11 +62,11 @@ impl FromRequest<AppState> for Form {
         let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let length: u64 = length.and_then(|text| text.parse().ok()).unwrap_or(0);
         if length > file_limit.saturating_add(AROUND) {
-            return Err(ApiError(too_large(file_limit)));
+            return Err(ApiError(too_large(file_limit, FILE_LIMIT)));
         }
         let parser = Parser::new(given).map_err(|broken| ApiError(broken.into()))?;
         let deadline = Instant::now() + state.settings.request_timeout;
-        Ok(Self { body, parser, file_limit, deadline })
+        Ok(Self { body, parser, file_limit, setting: FILE_LIMIT, deadline })
     }
 }
 
@@ -88,13 +92,35 @@ impl Form {
         String::from_utf8(value).map_err(|_| out_of_range(name, "it is not UTF-8", "不是 UTF-8 文本"))
     }
 
+    /// Takes smaller files only, by the setting with this name.
+    pub fn limited(mut self, limit: u64, setting: &'static str) -> Self {
+        if limit < self.file_limit {
+            (self.file_limit, self.setting) = (limit, setting);
+        }
+        self
+    }
+
+    /// Writes a file into one of ours.
+    pub async fn save(&mut self, to: &mut tokio::fs::File) -> Result<u64, Fault> {
+        let mut size = 0;
+        while let Some(data) = self.data().await? {
+            size += data.len() as u64;
+            if size > self.file_limit {
+                return Err(too_large(self.file_limit, self.setting));
+            }
+            to.write_all(&data).await.map_err(Fault::internal)?;
+        }
+        to.flush().await.map_err(Fault::internal)?;
+        Ok(size)
+    }
+
     /// Stores a file.
     pub async fn store(&mut self, blobs: &Blobs) -> Result<Blob, Fault> {
-        let (limit, mut fault) = (self.file_limit, None);
+        let (limit, setting, mut fault) = (self.file_limit, self.setting, None);
         let stored = blobs.put_stream(self.pieces(&mut fault), limit).await;
         match (fault, stored) {
             (Some(fault), _) => Err(fault),
-            (None, Err(BlobError::TooLarge { .. })) => Err(too_large(limit)),
+            (None, Err(BlobError::TooLarge { .. })) => Err(too_large(limit, setting)),
             (None, stored) => Ok(stored?),
         }
     }
@@ -150,12 +176,12 @@ impl Form {
     }
 }
 
-fn too_large(limit: u64) -> Fault {
+fn too_large(limit: u64, setting: &str) -> Fault {
     let limit = bytes_text(limit);
     Fault::new(
         Code::BodyTooLarge,
-        format!("the file is over the limit of {limit}: send a smaller one, or raise RIXIN_FILE_LIMIT"),
-        format!("文件超过 {limit} 的上限：请减小文件，或调高 RIXIN_FILE_LIMIT"),
+        format!("the file is over the limit of {limit}: send a smaller one, or raise {setting}"),
+        format!("文件超过 {limit} 的上限：请减小文件，或调高 {setting}"),
     )
 }
 

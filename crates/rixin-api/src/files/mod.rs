@@ -1,10 +1,10 @@
 //! OpenAI's files: what callers upload for jobs to read, and what jobs make for them. Bytes pass through; no file is held in memory.
 
-mod form;
+pub(crate) mod form;
 mod routes;
 mod shape;
 
-pub(crate) use routes::file_id;
+pub(crate) use routes::{disposition, file_id, missing, twice};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::AppState;

@@ -43,7 +43,7 @@ fn purpose(text: String) -> Result<String, Fault> {
     Err(out_of_range("purpose", &en, &zh))
 }
 
-fn missing(field: &str) -> ApiError {
+pub(crate) fn missing(field: &str) -> ApiError {
     let fault = Fault::new(
         Code::MissingField,
         format!("the field '{field}' is missing from the form"),
@@ -52,7 +52,7 @@ fn missing(field: &str) -> ApiError {
     ApiError(fault.with_param(field))
 }
 
-fn twice(field: &str) -> Fault {
+pub(crate) fn twice(field: &str) -> Fault {
     out_of_range(field, "it is there twice", "出现了两次")
 }
 
@@ -212,7 +212,7 @@ pub(crate) async fn content(
 }
 
 /// `attachment` with the name, for old clients without what is not ASCII (RFC 6266, 8187).
-fn disposition(name: &str) -> HeaderValue {
+pub(crate) fn disposition(name: &str) -> HeaderValue {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_. ".contains(c);
     let ascii: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
     let mut text = format!("attachment; filename=\"{ascii}\"");

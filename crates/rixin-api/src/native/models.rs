@@ -5,6 +5,7 @@ use axum::{
     extract::{Path, State},
 };
 use http::StatusCode;
+use rixin_artifacts::Upstream;
 use rixin_base::{Cancel, ModelId, Progress};
 use rixin_models::{Manifest, ModelKind, ModelQuery, Origin, Page};
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,9 @@ pub(crate) async fn list(
 ) -> ApiResult<Json<Page>> {
     let ListQuery { q, kind, origin, limit, after } = query;
     let text = q.filter(|text| !text.trim().is_empty());
-    Ok(Json(state.registry.list(&ModelQuery { text, kind, origin, limit, after }).await?))
+    let mut page = state.registry.list(&ModelQuery { text, kind, origin, limit, after }).await?;
+    Upstream::correct(&state.registry, &mut page.data).await?;
+    Ok(Json(page))
 }
 
 fn model_id(id: &str) -> ApiResult<ModelId> {
@@ -60,7 +63,10 @@ pub(crate) async fn get(
     _: by::Browse,
     Path(id): Path<String>,
 ) -> ApiResult<Json<Manifest>> {
-    Ok(Json(state.registry.get(&model_id(&id)?).await?))
+    let mut one = [state.registry.get(&model_id(&id)?).await?];
+    Upstream::correct(&state.registry, &mut one).await?;
+    let [manifest] = one;
+    Ok(Json(manifest))
 }
 
 /// Stops the replicas of a model and removes it.

@@ -51,6 +51,18 @@ const MATRIX: &[(&str, &str, Access)] = &[
     ("POST", "/api/jobs/{id}/retry", By(Right::Jobs)),
     ("GET", "/api/jobs/{id}/events", By(Right::Jobs)),
     ("GET", "/api/jobs/{id}/log", By(Right::Jobs)),
+    ("GET", "/api/artifacts", By(Right::Artifacts)),
+    ("POST", "/api/artifacts", By(Right::Artifacts)),
+    ("GET", "/api/artifacts/{id}", By(Right::Artifacts)),
+    ("DELETE", "/api/artifacts/{id}", By(Right::Artifacts)),
+    ("GET", "/api/artifacts/{id}/graph", By(Right::Artifacts)),
+    ("GET", "/api/artifacts/{id}/content", By(Right::Artifacts)),
+    ("GET", "/api/artifacts/{id}/sidecar", By(Right::Artifacts)),
+    ("GET", "/api/policy", By(Right::Artifacts)),
+    ("PUT", "/api/policy", By(Right::Policy)),
+    ("POST", "/api/verify", Open),
+    ("GET", "/api/bom", By(Right::Browse)),
+    ("GET", "/api/models/{id}/bom", By(Right::Browse)),
     ("POST", "/v1/messages", By(Right::Ask)),
     ("POST", "/v1/messages/count_tokens", By(Right::Ask)),
     ("GET", "/api/me", Key),
@@ -127,6 +139,7 @@ fn with_ids(path: &str) -> String {
         _ if path.starts_with("/api/replicas") => rixin_base::ReplicaId::new().to_string(),
         _ if path.starts_with("/api/externals") => rixin_base::ExternalId::new().to_string(),
         _ if path.starts_with("/api/conversations") => rixin_base::ConversationId::new().to_string(),
+        _ if path.starts_with("/api/artifacts") => rixin_base::ArtifactId::new().to_string(),
         _ if path.starts_with("/api/jobs") => rixin_base::JobId::new().to_string(),
         _ if path.starts_with("/v1/files") => rixin_base::FileId::new().to_string(),
         _ if path.starts_with("/v1/batches") => rixin_base::BatchId::new().to_string(),
@@ -174,7 +187,8 @@ async fn every_route_with_every_caller() {
         let what = format!("{method} {path}");
         let none = outcome(call(None)).await;
         match access {
-            Open | HereOr(_) => assert_eq!(none.0, 200, "{what}"),
+            Open | HereOr(_) if *method == "GET" => assert_eq!(none.0, 200, "{what}"),
+            Open | HereOr(_) => assert_eq!(none, (415, "unsupported_media_type".into()), "{what}"),
             Key | By(_) => {
                 assert_eq!(none, (401, "missing_api_key".into()), "{what} without a key");
                 for dead in [&wrong, &revoked.secret] {

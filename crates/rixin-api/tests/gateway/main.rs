@@ -1,5 +1,6 @@
 //! The gateway as its clients see it: a real one on a real port, in front of a real HTTP server that speaks OpenAI's protocol.
 
+mod artifacts;
 mod attempt;
 mod audit;
 mod auth;

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use rixin_api::{AppState, Parts};
+use rixin_artifacts::Artifacts;
 use rixin_base::{Cancel, Settings};
 use rixin_control::{Control, Launcher, Options};
 use rixin_models::{Puller, Registry};
@@ -50,7 +51,9 @@ impl Suite {
         let control = control.await.expect("control");
         let blobs = Blobs::open(&BlobOptions::from_settings(&settings)).await.expect("blobs");
         let puller = Puller::new(Arc::clone(&settings), registry.clone()).expect("puller");
-        let parts = Parts { settings, store: store.clone(), blobs, registry, puller, control };
+        let artifacts = Artifacts::open(&settings, store.clone(), blobs.clone(), registry.clone());
+        let artifacts = artifacts.await.expect("artifacts");
+        let parts = Parts { settings, store: store.clone(), blobs, artifacts, registry, puller, control };
         let shutdown = Cancel::new();
         let served = tokio::spawn(rixin_api::serve(AppState::new(parts), listener, shutdown.clone()));
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().expect("client");
