@@ -10,6 +10,7 @@
 
 mod batches;
 mod blobs;
+mod cluster;
 mod conversations;
 mod db;
 mod error;
@@ -36,6 +37,7 @@ pub use blobs::{
     Blob, BlobError, BlobOptions, BlobStream, Blobs, FRESH_FOR, MAX_BLOB_BYTES, S3Options, SAFE_AGE,
     SecretKey, Sha256, StoredBlob,
 };
+pub use cluster::{ClusterReplica, ClusterReplicas, ClusterState, Registration};
 pub use conversations::{Conversation, ConversationPatch, ConversationQuery, NewConversation};
 pub use db::DatabaseUrl;
 pub use error::Error;
