@@ -63,6 +63,7 @@ impl Facts {
             queue: settings.queue,
             lang: settings.fixed_lang().unwrap_or_else(|| Lang::from_env(|name| std::env::var(name).ok())),
             log: settings.log.clone(),
+            cluster: None,
         }
     }
 }

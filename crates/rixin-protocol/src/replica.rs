@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use rixin_base::{Fault, Lang, Message, ModelId};
+use rixin_base::{Fault, Lang, Message, ModelId, ReplicaId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -47,6 +47,56 @@ pub struct ReplicaSpec {
     pub lang: Lang,
     /// The log's filter.
     pub log: String,
+    /// How it becomes known where no supervisor holds its pipes: it then listens on a port instead of the socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterSpec>,
+}
+
+/// How a replica on a cluster's node becomes known to the gateways.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterSpec {
+    /// Its id.
+    pub replica: ReplicaId,
+    /// The gateway's address, such as `http://gateway:8460`.
+    pub gateway: String,
+    /// Works once, to register.
+    pub token: String,
+}
+
+impl std::fmt::Debug for ClusterSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClusterSpec")
+            .field("replica", &self.replica)
+            .field("gateway", &self.gateway)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a replica on a cluster's node sends to `POST /api/replicas/register`, with its token as `Authorization: Bearer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub replica: ReplicaId,
+    /// Where it answers, such as `http://10.0.0.7:41000/v1`.
+    pub address: String,
+    /// What gateways have to send to it; it renews its lease with this.
+    pub key: String,
+    /// Requests at the same time.
+    pub slots: u32,
+    /// Longest prompt and answer, in tokens.
+    pub context_length: u32,
+    /// Weights, cache and buffers, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// How long it may be asked without another sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplicaLease {
+    /// In milliseconds; it renews in a third of that.
+    pub lease_ms: u64,
 }
 
 /// A line of a replica's standard output.

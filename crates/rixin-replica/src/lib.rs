@@ -16,5 +16,5 @@ mod server;
 mod stream;
 mod tables;
 
-pub use process::main;
+pub use process::{Keep, Serving, main};
 pub use rixin_protocol::replica::ReplicaSpec;

@@ -1,16 +1,19 @@
 //! The life of the process: read the specification, load, report, serve, drain.
 
 use std::{
+    future::Future,
     io::{Read, Write},
     os::unix::ffi::OsStrExt,
     path::Path,
+    pin::Pin,
     process::ExitCode,
     sync::Arc,
 };
 
 use rixin_base::{Code, Fault};
 use rixin_chat::{Engine, EngineOptions};
-use rixin_protocol::replica::{FaultReport, ReplicaKind, ReplicaSpec, Report};
+use rand::{RngExt as _, distr::Alphanumeric};
+use rixin_protocol::replica::{ClusterSpec, FaultReport, ReplicaKind, ReplicaSpec, Report};
 
 use crate::server::{App, router};
 
@@ -21,11 +24,31 @@ const STACK_BYTES: usize = 8 << 20;
 /// The longest path of a unix socket on Linux, without its NUL.
 const MAX_SOCKET_PATH: usize = 107;
 
-/// Runs a replica from its specification's file to its end. Standard output carries [`Report`]s, standard error the log; the end of
-/// standard input ends the process at once.
-pub fn main(spec: &Path) -> ExitCode {
-    die_with_parent();
-    match run(spec) {
+/// A replica that answers on a port.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// How it becomes known.
+    pub cluster: ClusterSpec,
+    /// The port, on all addresses of the machine.
+    pub port: u16,
+    /// What has to come with each request, as `Authorization: Bearer`.
+    pub key: String,
+    /// Longest prompt and answer, in tokens.
+    pub context_length: u32,
+    /// Requests at the same time.
+    pub slots: u32,
+    /// Weights, cache and buffers, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// Keeps a replica on a cluster's node known to the gateways; ends, with the reason, when it is not wanted any more. A replica itself
+/// asks nobody anything.
+pub type Keep = fn(Serving) -> Pin<Box<dyn Future<Output = Fault> + Send>>;
+
+/// Runs a replica from its specification's file to its end. Standard output carries [`Report`]s, standard error the log. The end of
+/// standard input ends the process at once, unless the specification is that of a cluster's node: there `keep` says when.
+pub fn main(spec: &Path, keep: Keep) -> ExitCode {
+    match run(spec, keep) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             tracing::error!(code = fault.code.as_str(), "{}", fault.message.en);
@@ -89,10 +112,13 @@ fn log(filter: &str) {
     }
 }
 
-fn run(path: &Path) -> Result<(), Fault> {
+fn run(path: &Path, keep: Keep) -> Result<(), Fault> {
     let spec = read_spec(path)?;
+    if spec.cluster.is_none() {
+        die_with_parent();
+    }
     log(&spec.log);
-    if spec.socket.as_os_str().as_bytes().len() > MAX_SOCKET_PATH {
+    if spec.cluster.is_none() && spec.socket.as_os_str().as_bytes().len() > MAX_SOCKET_PATH {
         let shown = spec.socket.display();
         return Err(Fault::new(
             Code::LoadFailed,
@@ -134,10 +160,70 @@ fn run(path: &Path) -> Result<(), Fault> {
                 format!("副本线程无法启动：{error}"),
             )
         })?;
+    if spec.cluster.is_some() {
+        return runtime.block_on(serve_cluster(App::new(spec, engine), keep));
+    }
     let socket = spec.socket.clone();
     let served = runtime.block_on(serve(App::new(spec, engine)));
     let _ = std::fs::remove_file(socket);
     served
+}
+
+/// On a port, for whoever has the key, as long as it is wanted.
+async fn serve_cluster(app: App, keep: Keep) -> Result<(), Fault> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let fail = |error: std::io::Error| {
+        Fault::new(
+            Code::LoadFailed,
+            format!("the replica can't listen on a port: {error}"),
+            format!("副本无法监听端口：{error}"),
+        )
+    };
+    let Some(cluster) = app.spec.cluster.clone() else { return Ok(()) };
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, 0)).await.map_err(fail)?;
+    let port = listener.local_addr().map_err(fail)?.port();
+    let key: String = rand::rng().sample_iter(Alphanumeric).take(43).map(char::from).collect();
+    let info = app.engine.info();
+    let (context_length, slots, memory_bytes) = (info.context_length, info.slots, info.memory_bytes);
+    report(&Report::Ready { context_length, slots, memory_bytes });
+    tracing::info!(model = %app.spec.model, port, "ready");
+    let routes = router(Arc::new(app)).layer(axum::middleware::from_fn_with_state(Arc::<str>::from(key.as_str()), with_key));
+    let unwanted = Arc::new(std::sync::OnceLock::new());
+    let told = Arc::clone(&unwanted);
+    let kept = keep(Serving { cluster, port, key, context_length, slots, memory_bytes });
+    axum::serve(listener, routes)
+        .with_graceful_shutdown(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                fault = kept => drop(told.set(fault)),
+            }
+            tracing::info!("draining");
+        })
+        .await
+        .map_err(fail)?;
+    unwanted.get().cloned().map_or(Ok(()), Err)
+}
+
+/// Nobody else on the network may ask it.
+async fn with_key(
+    axum::extract::State(key): axum::extract::State<Arc<str>>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> axum::response::Response {
+    use subtle::ConstantTimeEq as _;
+    let given = request.headers().get(http::header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
+    let given = given.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
+    if bool::from(given.ct_eq(key.as_bytes())) {
+        return next.run(request).await;
+    }
+    let fault = Fault::new(
+        Code::InvalidKey,
+        "this replica answers to its gateways only: ask one of them",
+        "此副本只应答网关：请向网关发送请求",
+    );
+    let lang = crate::context::RequestContext::read(request.headers(), rixin_base::Lang::default()).lang;
+    crate::context::error_reply(&fault, lang)
 }
 
 fn socket_fault(path: &Path, error: &std::io::Error) -> Fault {

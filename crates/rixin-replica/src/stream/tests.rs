@@ -45,6 +45,7 @@ fn replica(patience: Patience) -> Option<(Router, Engine)> {
         queue: 16,
         lang: rixin_base::Lang::En,
         log: "warn".into(),
+            cluster: None,
     };
     let options = EngineOptions {
         path: file,

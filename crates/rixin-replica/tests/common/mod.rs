@@ -75,6 +75,7 @@ impl Replica {
             queue: 16,
             lang: rixin_base::Lang::En,
             log: "warn".into(),
+            cluster: None,
         };
         change(&mut spec);
         let path = dir.path().join("spec.json");

@@ -1,4 +1,6 @@
-//! `rixin replica run`: the child process that holds one model's weights. Not for people; the server starts it.
+//! `rixin replica run`: the process that holds one model's weights. Not for people; the server starts it, or a cluster for the server.
+
+mod lease;
 
 use std::path::PathBuf;
 
@@ -9,7 +11,7 @@ use crate::out::{Done, Exit};
 /// The commands under `rixin replica`.
 #[derive(Debug, Subcommand)]
 pub enum Replica {
-    /// Serve one model on a unix socket
+    /// Serve one model
     Run {
         /// The file that says which model, which socket, and how large
         #[arg(long, value_name = "FILE")]
@@ -21,7 +23,7 @@ impl Replica {
     /// Runs it until its parent goes or it is told to stop. The replica has a runtime and a log of its own.
     pub fn run(&self) -> Done {
         let Replica::Run { spec } = self;
-        let ended = rixin_replica::main(spec);
+        let ended = rixin_replica::main(spec, lease::keep);
         Ok(if ended == std::process::ExitCode::SUCCESS { Exit::Ok } else { Exit::Failed })
     }
 }

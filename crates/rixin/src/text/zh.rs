@@ -92,7 +92,7 @@ pub const TABLE: &[(&str, &str, &str)] = &[
     ("help", "", "显示某个命令的帮助"),
     ("help", "command", "命令，例如 `models pull`；省略时显示全部"),
     ("replica", "", "套件自身的进程"),
-    ("replica run", "", "在 unix 套接字上提供一个模型的服务"),
+    ("replica run", "", "提供一个模型的服务"),
     ("replica run", "spec", "说明模型、套接字与规模的文件"),
     ("openapi", "", "输出 API 的 OpenAPI 文档"),
     ("reference", "", "以 Markdown 输出本命令行的参考手册"),
