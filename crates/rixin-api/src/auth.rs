@@ -139,6 +139,23 @@ fn secret(headers: &HeaderMap) -> Option<&str> {
     headers.get("x-api-key")?.to_str().ok()
 }
 
+/// What a process of the suite itself proves itself with, as `Authorization: Bearer`; the handler finds out whether it works.
+pub(crate) struct ProcessToken(pub String);
+
+impl FromRequestParts<AppState> for ProcessToken {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        secret(&parts.headers).map(|token| Self(token.to_owned())).ok_or_else(|| {
+            ApiError(Fault::new(
+                Code::MissingKey,
+                "no token came with the request: this route is for the suite's own processes, which have one",
+                "请求未携带令牌：此接口仅供系统自身的进程使用",
+            ))
+        })
+    }
+}
+
 impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use rixin_base::{Cancel, ExternalId, Lang, ModelId, ReplicaId, Settings};
 use rixin_models::{Catalog, Manifest, ModelKind, ModelQuery, PullPreview, Puller, Registry};
-use rixin_store::Store;
+use rixin_store::{Registration, Store};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     external::Externals,
     facts::Facts,
     jobs::Jobs,
+    leased::Leased,
     near::nearest,
     stats,
 };
@@ -43,6 +44,7 @@ pub struct Control {
     registry: Registry,
     core: Arc<Core>,
     externals: Externals,
+    leased: Arc<Leased>,
     puller: Puller,
     pulls: Arc<Pulls>,
     jobs: Arc<Jobs>,
@@ -71,11 +73,13 @@ impl Control {
         store: Store,
     ) -> Result<Arc<Self>> {
         let externals = Externals::open(store.clone(), &settings, &options).await?;
+        let leased = Leased::open(&store, &settings, &options).await?;
         let core = Core::start(settings.clone(), options.clone())?;
         let jobs = Jobs::start(settings.clone(), &options, &store, core.clone());
         let tasks = vec![
             AbortOnDropHandle::new(tokio::spawn(stats::collect(Arc::downgrade(&core)))),
             AbortOnDropHandle::new(tokio::spawn(follow_registry(registry.clone(), core.clone()))),
+            AbortOnDropHandle::new(tokio::spawn(leased.clone().follow())),
         ];
         let puller = Puller::new(settings.clone(), registry.clone()).map_err(Error::other)?;
         let pulls = Pulls::with(puller.clone());
@@ -84,6 +88,7 @@ impl Control {
             registry,
             core,
             externals,
+            leased,
             puller,
             pulls,
             jobs,
@@ -100,6 +105,18 @@ impl Control {
         let name = self.named(request.model);
         let id = name.parse::<ModelId>().ok();
         if let Some(id) = &id {
+            // somebody has put it there to be used
+            if let Some(chosen) = self.leased.choose(id, request.affinity)
+                && !self.core.look(|state| state.plan.is_shutting_down())
+            {
+                return Ok(Lease {
+                    model: name.into(),
+                    replica: chosen.id.to_string().into(),
+                    lang: request.lang,
+                    endpoint: Endpoint::Cluster(chosen.remote, name.into()),
+                    hold: chosen.hold,
+                });
+            }
             if let Some(granted) = self.core.grant_now(id, request.affinity) {
                 return Ok(local(name.into(), request.lang, granted));
             }
@@ -158,9 +175,10 @@ impl Control {
         Ok(installed.iter().cloned().chain(external).collect())
     }
 
-    /// Every replica: loading, running, stopping or failed, then the external engines. Answers at once.
+    /// Every replica: loading, running, stopping or failed, then those of the cluster, then the external engines. Answers at once.
     pub fn replicas(&self) -> Vec<ReplicaStatus> {
         let mut all = self.core.statuses();
+        all.extend(self.leased.statuses());
         all.extend(self.externals.list().into_iter().map(|engine| ReplicaStatus {
             id: engine.id.to_string(),
             model: engine.name,
@@ -212,12 +230,38 @@ impl Control {
     /// # Errors
     /// There is no such replica.
     pub async fn stop_replica(&self, id: ReplicaId) -> Result<()> {
+        if self.leased.has(id) {
+            return self.leased.stop(id).await;
+        }
         self.core.stop_replica(id, self.settings.drain)
     }
 
     /// Stops every replica of a model and waits for their end: before the model is removed.
     pub async fn stop_model(&self, model: &ModelId) {
+        self.leased.stop_model(model).await;
         self.core.stop_model(model, self.settings.drain).await;
+    }
+
+    /// A replica's process on a cluster's node registers with its attempt's token; gives how long it may be asked without another sign of
+    /// life, or `None` where the token is none that works.
+    ///
+    /// # Errors
+    /// The address is none, or elsewhere while outbound connections are off.
+    pub async fn register_replica(
+        &self,
+        id: ReplicaId,
+        token: &str,
+        said: &Registration,
+    ) -> Result<Option<Duration>> {
+        Ok(self.leased.register(id, token, said).await?.then_some(self.leased.lease()))
+    }
+
+    /// A sign of life of such a process, with the key that it registered; `None`: it is not wanted any more and has to end.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn renew_replica(&self, id: ReplicaId, key: &str) -> Result<Option<Duration>> {
+        Ok(self.leased.renew(id, key).await?.then_some(self.leased.lease()))
     }
 
     /// The external engines, oldest first.

@@ -286,7 +286,7 @@ impl Externals {
 
 /// Checks at once, then in steady intervals while the engine answers, with growing pauses while it does not, and soon after a request
 /// found it in trouble.
-async fn check_for_ever(remote: Arc<Remote>, every: Duration, timeout: Duration) {
+pub(crate) async fn check_for_ever(remote: Arc<Remote>, every: Duration, timeout: Duration) {
     let mut pause = PAUSE_FIRST.min(every);
     loop {
         remote.check(timeout).await;

@@ -19,6 +19,7 @@ mod external;
 mod facts;
 mod jobs;
 mod lease;
+mod leased;
 mod lines;
 mod memory;
 mod near;

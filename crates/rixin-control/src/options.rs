@@ -61,6 +61,8 @@ pub struct Options {
     pub check_timeout: Duration,
     /// How long an attempt of a job lives without a sign of life.
     pub job_lease: Duration,
+    /// How long a replica of the cluster may be asked without another sign of life.
+    pub replica_lease: Duration,
     /// How often and how fast attempts of jobs are made again.
     pub job_policy: rixin_jobs::Policy,
     /// Overrides the idle time of the settings, which counts in whole seconds.
@@ -83,6 +85,7 @@ impl Default for Options {
             check_every: Duration::from_secs(15),
             check_timeout: Duration::from_secs(5),
             job_lease: Duration::from_secs(30),
+            replica_lease: Duration::from_secs(15),
             job_policy: rixin_jobs::Policy::default(),
             keep_alive: None,
             capacity: None,

@@ -13,6 +13,8 @@ pub enum ReplicaPlace {
     Local,
     /// An engine behind a URL.
     External,
+    /// A job of the cluster.
+    Cluster,
 }
 
 /// What a replica is doing.

@@ -5,6 +5,7 @@ mod conversations;
 mod externals;
 mod health;
 mod keys;
+mod leases;
 mod messages;
 mod metrics;
 mod models;
@@ -52,6 +53,8 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(pulls::events))
         .routes(routes!(replicas::list, replicas::start))
         .routes(routes!(replicas::stop))
+        .routes(routes!(leases::register))
+        .routes(routes!(leases::renew))
         .routes(routes!(externals::list, externals::add))
         .routes(routes!(externals::remove))
         .routes(routes!(conversations::list, conversations::create))

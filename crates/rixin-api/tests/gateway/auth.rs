@@ -15,10 +15,12 @@ enum Access {
     Key,
     /// Keys with this right: the table of roles and rights says which these are.
     By(Right),
+    /// The suite's own processes, with a token that no key is.
+    Process,
     /// The same, and without a key from this machine, which is where the test runs.
     HereOr(Right),
 }
-use Access::{By, HereOr, Key, Open};
+use Access::{By, HereOr, Key, Open, Process};
 
 /// The one table: a route that is not here fails the test.
 const MATRIX: &[(&str, &str, Access)] = &[
@@ -71,6 +73,8 @@ const MATRIX: &[(&str, &str, Access)] = &[
     ("GET", "/api/replicas", By(Right::Machine)),
     ("POST", "/api/replicas", By(Right::Replicas)),
     ("DELETE", "/api/replicas/{id}", By(Right::Replicas)),
+    ("POST", "/api/replicas/register", Process),
+    ("POST", "/api/replicas/{id}/renew", Process),
     ("GET", "/api/externals", By(Right::Replicas)),
     ("POST", "/api/externals", By(Right::Replicas)),
     ("DELETE", "/api/externals/{id}", By(Right::Replicas)),
@@ -112,7 +116,7 @@ fn the_document_says_which_routes_need_a_key() {
         let secured = doc["paths"][path][method.to_lowercase()]["security"]
             .as_array()
             .is_some_and(|list| !list.is_empty());
-        assert_eq!(secured, matches!(access, Key | By(_)), "{method} {path}");
+        assert_eq!(secured, matches!(access, Key | By(_) | Process), "{method} {path}");
     }
 }
 
@@ -172,6 +176,14 @@ async fn every_route_with_every_caller() {
         let none = outcome(call(None)).await;
         match access {
             Open | HereOr(_) => assert_eq!(none.0, 200, "{what}"),
+            Process => {
+                assert_eq!(none, (401, "missing_api_key".into()), "{what} without a token");
+                for (role, _, secret) in &callers {
+                    let found = outcome(call(Some(secret))).await;
+                    assert!([400, 401].contains(&found.0), "{what} with the key of {role}: {found:?}");
+                }
+                continue;
+            }
             Key | By(_) => {
                 assert_eq!(none, (401, "missing_api_key".into()), "{what} without a key");
                 for dead in [&wrong, &revoked.secret] {
@@ -184,7 +196,7 @@ async fn every_route_with_every_caller() {
             let found = outcome(call(Some(secret))).await;
             let may = match access {
                 By(right) => role.rights(*is_host).has(*right),
-                Open | Key | HereOr(_) => true,
+                Open | Key | HereOr(_) | Process => true,
             };
             if may {
                 assert!(![401, 403, 500].contains(&found.0), "{what} as {role}, host {is_host}: {found:?}");

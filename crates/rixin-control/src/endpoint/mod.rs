@@ -24,6 +24,8 @@ pub(crate) enum Endpoint {
     Local(Arc<Local>),
     /// An engine elsewhere, and the name that the model has there.
     Remote(Arc<Remote>, Arc<str>),
+    /// A replica of ours on a cluster's node.
+    Cluster(Arc<Remote>, Arc<str>),
 }
 
 impl Endpoint {
@@ -31,7 +33,7 @@ impl Endpoint {
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<UpstreamBody>> {
         match self {
             Endpoint::Local(local) => local.send(request).await,
-            Endpoint::Remote(remote, name) => remote.send(request, name).await,
+            Endpoint::Remote(remote, name) | Endpoint::Cluster(remote, name) => remote.send(request, name).await,
         }
     }
 }

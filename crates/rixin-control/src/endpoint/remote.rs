@@ -43,6 +43,8 @@ pub(crate) struct Health {
 /// An engine elsewhere.
 pub(crate) struct Remote {
     name: String,
+    /// A replica of this suite: `name` is its model.
+    ours: bool,
     base: Url,
     key: Option<HeaderValue>,
     client: reqwest::Client,
@@ -109,6 +111,7 @@ impl Remote {
             Health { state: ExternalState::Checking, why: None, checked_at_ms: None, listed: Arc::default() };
         Ok(Self {
             name: name.to_owned(),
+            ours: false,
             base,
             key,
             client,
@@ -116,6 +119,11 @@ impl Remote {
             troubled: Notify::new(),
             checked: Notify::new(),
         })
+    }
+
+    /// The client of a replica of this suite on a cluster's node.
+    pub fn replica(model: &str, base: &str, key: &str, request_timeout: Duration) -> Result<Self> {
+        Ok(Self { ours: true, ..Self::new(model, base, Some(key), request_timeout)? })
     }
 
     /// What was found out last.
@@ -234,6 +242,9 @@ impl Remote {
     }
 
     fn down(&self, why: Message) -> Error {
+        if self.ours {
+            return Error::ReplicaLost { model: self.name.clone(), why };
+        }
         Error::ExternalDown { name: self.name.clone(), why }
     }
 
@@ -244,7 +255,7 @@ impl Remote {
             self.failed(self.down(why.clone()), rixin_store::now_ms());
         }
         self.troubled.notify_one();
-        Error::ExternalDown { name: self.name.clone(), why }
+        self.down(why)
     }
 }
 
