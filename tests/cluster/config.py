@@ -1,4 +1,5 @@
 """The configuration files of the cluster, with the reason of each line that is not plain."""
+import os
 import socket
 
 from cluster import CPUS, KINDS, MEMORY_MIB, NODES
@@ -70,8 +71,11 @@ def slurm_conf(cluster, accounting):
         lines += ["AccountingStorageType=accounting_storage/none"]
     for name, gres in NODES.items():
         address = cluster.state["link"]["inside"] if cluster.has_link(name) else "127.0.0.1"
+        # RIXIN_CLUSTER_PREFER names a node that gets jobs first.
+        prefer = os.environ.get("RIXIN_CLUSTER_PREFER")
+        weight = f" Weight={1 if name == prefer else 10}" if prefer else ""
         counts = ",".join(f"{kind}:{model}:{count}" for kind, model, count, _ in gres)
-        lines.append(f"NodeName={name} NodeHostname={host()} NodeAddr={address} Port={ports[name]} CPUs={CPUS} RealMemory={MEMORY_MIB} Gres={counts}")
+        lines.append(f"NodeName={name} NodeHostname={host()} NodeAddr={address} Port={ports[name]} CPUs={CPUS} RealMemory={MEMORY_MIB} Gres={counts}{weight}")
     lines.append(f"PartitionName=batch Nodes={','.join(NODES)} Default=YES MaxTime=INFINITE DefMemPerCPU=100 State=UP")
     return "\n".join(lines) + "\n"
 

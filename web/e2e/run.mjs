@@ -11,6 +11,7 @@ import './specs/models.mjs';
 import './specs/replicas.mjs';
 import './specs/jobs.mjs';
 import './specs/keys.mjs';
+import './specs/audit.mjs';
 import './specs/reach.mjs';
 import './specs/axe.mjs';
 

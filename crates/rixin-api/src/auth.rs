@@ -8,9 +8,9 @@ use std::{ops::Deref, sync::Arc};
 use axum::extract::{FromRequestParts, MatchedPath};
 use http::{HeaderMap, header, request::Parts};
 use rixin_base::{Code, Fault, JobId, Lang};
-use rixin_store::{Identity, Right, TenantScope};
+use rixin_store::{Acting, Actor, Identity, Right, TenantScope};
 
-use crate::{AppState, error::ApiError};
+use crate::{AppState, error::ApiError, request::Peer};
 
 /// What the token of an attempt starts with.
 const ATTEMPT: &str = "rxj-";
@@ -128,7 +128,7 @@ pub(crate) mod by {
             pub(crate) type $right = May<{ Right::$right as usize }>;
         )*};
     }
-    by!(Ask, Browse, Files, Jobs, OwnUsage, People, Keys, Machine, Models, Replicas, Cluster);
+    by!(Ask, Audit, Browse, Files, Jobs, OwnUsage, People, Keys, Machine, Models, Replicas, Cluster);
 }
 
 fn secret(headers: &HeaderMap) -> Option<&str> {
@@ -183,6 +183,12 @@ impl FromRequestParts<AppState> for Caller {
                         "the token of a job's attempt may ask models only: send a key",
                         "任务尝试的令牌只能用于请求模型：请改用 API 密钥",
                     )));
+                }
+                if let Some(acting) = Acting::current() {
+                    let peer =
+                        parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical().to_string());
+                    let actor = Actor::key(caller.key_id, &caller.name, &peer.unwrap_or_default());
+                    acting.is(&caller.scope, actor, None);
                 }
                 Ok(caller)
             }

@@ -8,6 +8,7 @@
 //! It loads no weights, runs no job, starts no process, and knows neither chat templates nor tokens. It never acts as the store's operator:
 //! every row of a tenant is reached through the scope of an authenticated key.
 
+mod audit;
 mod auth;
 mod batches;
 mod chunks;
@@ -42,6 +43,7 @@ use tower_http::compression::{
     predicate::{DefaultPredicate, NotForContentType},
 };
 
+pub use audit::{MUTATING, Noted};
 pub use openapi::openapi_json;
 pub use server::serve;
 pub use state::{AppState, Inner, Parts};

@@ -33,6 +33,7 @@ use crate::AppState;
         (name = "replicas", description = "Running models and external engines 运行中的模型与外部引擎"),
         (name = "conversations", description = "The caller's stored conversations 当前密钥保存的会话"),
         (name = "keys", description = "Keys and what they took 密钥与用量"),
+        (name = "audit", description = "Who did what to what 审计日志"),
         (name = "suite", description = "The suite itself 系统本身"),
     ),
     components(schemas(ErrorBody, rixin_protocol::chat::ChatChunk)),
@@ -65,6 +66,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .merge(crate::batches::router())
         .merge(crate::messages::router())
         .merge(crate::jobs::router())
+        .merge(crate::audit::router())
         .merge(crate::native::router())
 }
 

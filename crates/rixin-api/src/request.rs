@@ -11,11 +11,12 @@ use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use rixin_base::{Code, Fault, Lang, RequestId};
 use rixin_protocol::headers;
+use rixin_store::Acting;
 use tracing::Instrument as _;
 
 use crate::{
-    AppState,
-    error::{self, ApiError, Style},
+    AppState, audit,
+    error::{self, ApiError, Style, Unwritten},
     guard,
 };
 
@@ -77,6 +78,8 @@ pub(crate) async fn layer(State(state): State<AppState>, mut request: Request, n
     let route = route.as_ref().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     let span = tracing::info_span!("request", id = &*id, %method, path = request.uri().path(), key = tracing::field::Empty);
+    let path = request.uri().path().to_owned();
+    let acting = Acting::default();
     request.extensions_mut().insert(Info { id: Arc::clone(&id), own_id, lang, arrived });
 
     let work = async {
@@ -86,7 +89,7 @@ pub(crate) async fn layer(State(state): State<AppState>, mut request: Request, n
         if let Err(fault) = guard::check(&state, &request) {
             return ApiError(fault).into_response();
         }
-        match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        match AssertUnwindSafe(rixin_store::acting(acting.clone(), next.run(request))).catch_unwind().await {
             Ok(response) => response,
             Err(panic) => {
                 let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -96,6 +99,8 @@ pub(crate) async fn layer(State(state): State<AppState>, mut request: Request, n
         }
     };
     let response = work.instrument(span.clone()).await;
+    let code = response.extensions().get::<Unwritten>().map(|unwritten| unwritten.0.code);
+    audit::settle(&state, &acting, (&method, &route, &path), (response.status().as_u16(), code)).await;
     let mut response = error::write(response, lang, style, &id);
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {

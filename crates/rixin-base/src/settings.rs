@@ -303,6 +303,34 @@ settings! {
         "其他机器上的任务访问本服务器的地址；留空表示监听地址";
     job_cores, "RIXIN_JOB_CORES", u32, |_| 0,
         "Cores that all jobs of this machine together may use; 0: all", "本机所有任务合计可用的核数；0 表示全部";
+    executor, "RIXIN_EXECUTOR", String, |_| "local".into(),
+        "Where jobs run that ask for no accelerator: local or slurm; those that ask for one run on the cluster, where there is one",
+        "不申请加速卡的任务在何处运行：local 或 slurm；申请加速卡的任务在集群（若已接入）上运行";
+    local_kinds, "RIXIN_LOCAL_KINDS", String, |_| "import".into(),
+        "Kinds of jobs that run on this machine in any case, separated by commas", "始终在本机运行的任务种类，以逗号分隔";
+    slurm_url, "RIXIN_SLURM_URL", String, |_| String::new(),
+        "Address of a Slurm cluster's slurmrestd: http://HOST:PORT, https://HOST:PORT or unix:/PATH; empty: no cluster",
+        "Slurm 集群 slurmrestd 的地址：http://主机:端口、https://主机:端口 或 unix:/路径；留空表示不接入集群";
+    slurm_user, "RIXIN_SLURM_USER", String, |get| get("USER").or_else(|| get("LOGNAME")).unwrap_or_default(),
+        "User of the cluster whose jobs these are; the same that runs this server", "在集群上提交作业的用户，应与运行本服务器的用户相同";
+    slurm_token, "RIXIN_SLURM_TOKEN", String, |_| "scontrol token".into(),
+        "Where the token for slurmrestd comes from: a file that something renews, key:FILE with the cluster's JWT key, or a command that prints one",
+        "slurmrestd 令牌的来源：会被更新的令牌文件、key:文件（集群的 JWT 密钥），或输出令牌的命令";
+    slurm_partition, "RIXIN_SLURM_PARTITION", String, |_| String::new(),
+        "Partition of the suite's jobs; empty: the cluster's default", "作业所用的分区；留空表示集群默认分区";
+    slurm_account, "RIXIN_SLURM_ACCOUNT", String, |_| String::new(),
+        "Account that all jobs are charged to; empty: one a tenant, made where slurmdbd runs",
+        "所有作业计入的账户；留空表示每个租户一个（在有 slurmdbd 的集群上自动创建）";
+    slurm_suite, "RIXIN_SLURM_SUITE", String, |_| "rixin".into(),
+        "What the names of this installation's jobs begin with; each installation on a cluster has its own",
+        "本套系统作业名的前缀；共用集群的每套系统应各不相同";
+    slurm_folder, "RIXIN_SLURM_FOLDER", String, |_| String::new(),
+        "Folder for the cluster's jobs, with the same path on all nodes; empty: jobs in the data folder",
+        "集群作业的文件夹，在所有节点上路径相同；留空表示数据文件夹中的 jobs";
+    slurm_program, "RIXIN_SLURM_PROGRAM", String, |_| String::new(),
+        "Path of the rixin binary on the nodes; empty: that of this server", "节点上 rixin 程序的路径；留空表示与本服务器相同";
+    slurm_environment, "RIXIN_SLURM_ENVIRONMENT", String, |_| String::new(),
+        "Further variables of the cluster's jobs, as NAME=VALUE separated by spaces", "集群作业的其他环境变量，形如 名称=值，以空格分隔";
     job_retention, "RIXIN_JOB_RETENTION", Duration, |_| Duration::from_secs(90 * 86_400),
         "Jobs that are over are forgotten after this time; 0: never", "已结束任务的保留时间；0 表示永久保留";
     batch_price_percent, "RIXIN_BATCH_PRICE_PERCENT", u32, |_| 50,

@@ -75,6 +75,7 @@ impl Control {
         let externals = Externals::open(store.clone(), &settings, &options).await?;
         let leased = Leased::open(&store, &settings, &options).await?;
         let core = Core::start(settings.clone(), options.clone())?;
+        crate::jobs::check(&settings)?;
         let jobs = Jobs::start(settings.clone(), &options, &store, core.clone());
         let tasks = vec![
             AbortOnDropHandle::new(tokio::spawn(stats::collect(Arc::downgrade(&core)))),

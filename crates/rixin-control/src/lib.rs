@@ -34,7 +34,9 @@ pub use control::{AcquireRequest, Control};
 pub use endpoint::UpstreamBody;
 pub use error::{Error, Result};
 pub use external::NewEngine;
-pub use jobs::Jobs;
+pub use jobs::{
+    AcceleratorView, ClusterJobView, ClusterNodeView, ClusterState, ClusterView, Jobs, MachineView,
+};
 pub use lease::Lease;
 pub use options::{Launcher, Options};
 pub use pulls::{Pull, PullState, PullView, Pulls};

@@ -1,14 +1,14 @@
 //! Batches: what OpenAI's protocol tells of a job that answers the lines of a file.
 
 use rixin_base::{BatchId, FileId, JobId};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    AttemptScope, Error, Fenced, Job, NewJob, Page, Store, TenantScope,
+    AttemptScope, Error, Fenced, Job, NewJob, Page, Store, TenantScope, audit,
     db::{Row, sql},
     now_ms,
     page::{Cursor, MAX_LIMIT},
-    row::{columns, count, json, parsed, parsed_opt},
+    row::{self, columns, count, parsed, parsed_opt},
 };
 
 /// A batch; its state is its job's.
@@ -66,7 +66,7 @@ fn batch_of(row: &Row) -> Result<StoredBatch, sqlx::Error> {
         input: parsed(row, "input_file_id")?,
         output: parsed_opt(row, "output_file_id")?,
         errors: parsed_opt(row, "error_file_id")?,
-        metadata: json(row, "metadata")?,
+        metadata: row::json(row, "metadata")?,
         window_hours: u32::try_from(count(row, "window_hours")?).unwrap_or(u32::MAX),
         total: count(row, "total")?,
         completed: count(row, "completed")?,
@@ -111,7 +111,8 @@ impl Store {
                 .bind(now_ms()),
         )
         .await?;
-        tx.commit().await?;
+        let told = json!({ "job": job, "input_file_id": new.input });
+        audit::noted(&mut tx, "batch.create", id, told).await?.commit(tx).await?;
         self.batch(scope, id).await
     }
 

@@ -1,12 +1,13 @@
 //! External engines: OpenAI-compatible servers that an administrator has added.
 
 use rixin_base::ExternalId;
+use serde_json::json;
 
 use crate::{
-    Error, Store,
+    Error, Store, audit,
     db::{Row, sql},
     now_ms,
-    row::{json, parsed},
+    row::{self, parsed},
 };
 
 /// An external engine. Its key is in the database as it is, since it must be sent on; the file is readable by its owner only.
@@ -57,7 +58,7 @@ fn external_of(row: &Row) -> Result<External, sqlx::Error> {
         name: row.try_get("name")?,
         base_url: row.try_get("base_url")?,
         api_key: row.try_get("api_key")?,
-        models: json(row, "models")?,
+        models: row::json(row, "models")?,
         created_at: row.try_get("created_at")?,
     })
 }
@@ -114,7 +115,8 @@ impl Store {
                 name: external.name,
             });
         }
-        tx.commit().await?;
+        let told = json!({ "name": external.name, "models": external.models });
+        audit::noted(&mut tx, "external.add", external.id, told).await?.commit(tx).await?;
         Ok(external)
     }
 
@@ -127,6 +129,6 @@ impl Store {
         if tx.execute(sql("DELETE FROM externals WHERE id = $1").bind(id.to_string())).await? == 0 {
             return Err(Error::not_found("external engine", "外部引擎", id));
         }
-        tx.commit().await
+        audit::noted(&mut tx, "external.remove", id, json!({})).await?.commit(tx).await
     }
 }

@@ -1,9 +1,10 @@
 //! Files of callers: what they upload, and what jobs make for them. A row names a blob by its hash; the bytes are elsewhere.
 
 use rixin_base::{FileId, TenantId};
+use serde_json::json;
 
 use crate::{
-    Error, Page, Store, TenantScope,
+    Error, Page, Store, TenantScope, audit,
     db::{Row, Tx, sql},
     now_ms,
     page::{Cursor, MAX_LIMIT},
@@ -102,7 +103,9 @@ impl Store {
         let id = FileId::new();
         let mut tx = self.db().write().await?;
         insert(&mut tx, scope, id, new).await?;
-        tx.commit().await?;
+        let told =
+            json!({ "name": new.name, "purpose": new.purpose, "bytes": new.bytes, "sha256": new.sha256 });
+        audit::noted(&mut tx, "file.create", id, told).await?.commit(tx).await?;
         self.file(scope, id).await
     }
 
@@ -192,7 +195,7 @@ impl Store {
             return Err(Error::InUse { what: "file", what_zh: "文件", id: id.to_string() });
         }
         tx.execute(sql("DELETE FROM files WHERE id = $1").bind(id.to_string())).await?;
-        tx.commit().await
+        audit::noted(&mut tx, "file.remove", id, json!({})).await?.commit(tx).await
     }
 }
 

@@ -14,12 +14,13 @@ use std::{
 use rand::{RngExt as _, distr::Alphanumeric};
 use rixin_base::KeyId;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use utoipa::ToSchema;
 
 use crate::{
-    Error, Identity, Role, Store, TenantScope,
+    Error, Identity, Role, Store, TenantScope, audit,
     db::{Row, Tx, sql},
     now_ms,
     row::{parsed, word},
@@ -226,7 +227,8 @@ impl Store {
         }
         let mut tx = self.db().write().await?;
         let created = insert_key(&mut tx, scope, name, role).await?;
-        tx.commit().await?;
+        let told = json!({ "name": name, "role": role });
+        audit::noted(&mut tx, "key.create", created.key.id, told).await?.commit(tx).await?;
         Ok(created)
     }
 
@@ -268,7 +270,7 @@ impl Store {
         let now = now_ms();
         tx.execute(sql("UPDATE keys SET revoked_at = $1 WHERE id = $2").bind(now).bind(id.to_string()))
             .await?;
-        tx.commit().await?;
+        audit::noted(&mut tx, "key.revoke", id, json!({ "name": key.name })).await?.commit(tx).await?;
         // Not while another task is reading the epoch: it may have read the one before.
         let _none = self.inner.cache.checking.lock().await;
         self.inner.cache.checked_ms.store(0, Ordering::Release);

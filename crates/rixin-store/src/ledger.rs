@@ -30,6 +30,12 @@ pub struct LedgerEntry {
     pub completion_tokens: u64,
     /// What is charged of the list price, in percent.
     pub price_percent: u32,
+    /// The project that it was done in.
+    pub project: Option<String>,
+    /// Images that were made.
+    pub images: u64,
+    /// Seconds of a job's attempt, times its accelerators; `model` is then their type.
+    pub job_seconds: u64,
 }
 
 const DAY_MS: i64 = 86_400_000;
@@ -49,8 +55,9 @@ fn signed(count: u64) -> i64 {
 pub(crate) async fn insert(tx: &mut Tx, entry: &LedgerEntry) -> Result<bool, Error> {
     let added = tx
         .execute(
-            sql("INSERT INTO ledger (id, tenant_id, key_id, job_id, at, kind, model, prompt_tokens, completion_tokens, price_percent) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING")
+            sql("INSERT INTO ledger (id, tenant_id, key_id, job_id, at, kind, model, prompt_tokens, completion_tokens, price_percent, \
+                     project_id, images, job_seconds) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING")
                 .bind(&entry.id)
                 .bind(entry.tenant.to_string())
                 .bind(entry.key.map(|key| key.to_string()))
@@ -60,23 +67,36 @@ pub(crate) async fn insert(tx: &mut Tx, entry: &LedgerEntry) -> Result<bool, Err
                 .bind(&entry.model)
                 .bind(signed(entry.prompt_tokens))
                 .bind(signed(entry.completion_tokens))
-                .bind(entry.price_percent),
+                .bind(entry.price_percent)
+                .bind(&entry.project)
+                .bind(signed(entry.images))
+                .bind(signed(entry.job_seconds)),
         )
         .await?;
-    let Some(key) = entry.key.filter(|_| added > 0) else { return Ok(added > 0) };
+    if added == 0 {
+        return Ok(false);
+    }
     tx.execute(
-        sql("INSERT INTO usage (tenant_id, key_id, day, model, requests, prompt_tokens, completion_tokens) \
-             SELECT $1, $2, $3, $4, 1, $5, $6 WHERE EXISTS (SELECT 1 FROM keys WHERE id = $2) \
-             ON CONFLICT (tenant_id, day, key_id, model) DO UPDATE SET \
-                 requests = usage.requests + 1, \
-                 prompt_tokens = usage.prompt_tokens + excluded.prompt_tokens, \
-                 completion_tokens = usage.completion_tokens + excluded.completion_tokens")
+        sql("INSERT INTO usage_days (tenant_id, day, key_id, project_id, model, kind, price_percent, requests, prompt_tokens, \
+                 completion_tokens, images, job_seconds) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11) \
+             ON CONFLICT (tenant_id, day, key_id, project_id, model, kind, price_percent) DO UPDATE SET \
+                 requests = usage_days.requests + 1, \
+                 prompt_tokens = usage_days.prompt_tokens + excluded.prompt_tokens, \
+                 completion_tokens = usage_days.completion_tokens + excluded.completion_tokens, \
+                 images = usage_days.images + excluded.images, \
+                 job_seconds = usage_days.job_seconds + excluded.job_seconds")
         .bind(entry.tenant.to_string())
-        .bind(key.to_string())
         .bind(day_text(entry.at))
+        .bind(entry.key.map(|key| key.to_string()).unwrap_or_default())
+        .bind(entry.project.clone().unwrap_or_default())
         .bind(&entry.model)
+        .bind(&entry.kind)
+        .bind(entry.price_percent)
         .bind(signed(entry.prompt_tokens))
-        .bind(signed(entry.completion_tokens)),
+        .bind(signed(entry.completion_tokens))
+        .bind(signed(entry.images))
+        .bind(signed(entry.job_seconds)),
     )
     .await?;
     Ok(true)

@@ -8,10 +8,12 @@
 //!
 //! It does not know HTTP, models or replicas, and it never keeps the secret of a key.
 
+mod audit;
 mod batches;
 mod blobs;
 mod cluster;
 mod conversations;
+mod csv;
 mod db;
 mod error;
 mod export;
@@ -32,6 +34,10 @@ mod search;
 mod settings;
 mod usage;
 
+pub use audit::{
+    Acting, Actor, AuditFinding, AuditHead, AuditHeadLine, AuditOutcome, AuditQuery, AuditReport, AuditRow,
+    AuditVerifier, acting,
+};
 pub use batches::{NewBatch, StoredBatch};
 pub use blobs::{
     Blob, BlobError, BlobOptions, BlobStream, Blobs, FRESH_FOR, MAX_BLOB_BYTES, S3Options, SAFE_AGE,
@@ -39,6 +45,7 @@ pub use blobs::{
 };
 pub use cluster::{ClusterReplica, ClusterReplicas, ClusterState, Registration};
 pub use conversations::{Conversation, ConversationPatch, ConversationQuery, NewConversation};
+pub use csv::{audit_csv_head, audit_csv_row, csv_line};
 pub use db::DatabaseUrl;
 pub use error::Error;
 pub use export::markdown;

@@ -175,8 +175,11 @@ impl Store {
         everyone: bool,
     ) -> Result<Vec<UsageRow>, Error> {
         let first_day = now_ms() - DAY_MS * (i64::from(days.clamp(1, 3660)) - 1);
-        let list = sql("SELECT day, key_id, model, requests, prompt_tokens, completion_tokens FROM usage \
-             WHERE tenant_id = $1 AND day >= $2 AND ($3 IS NULL OR key_id = $3) ORDER BY day DESC, key_id, model")
+        // A sum of integers is a NUMERIC in Postgres.
+        let list = sql("SELECT day, key_id, model, CAST(SUM(requests) AS BIGINT) AS requests, \
+                 CAST(SUM(prompt_tokens) AS BIGINT) AS prompt_tokens, CAST(SUM(completion_tokens) AS BIGINT) AS completion_tokens \
+             FROM usage_days WHERE tenant_id = $1 AND day >= $2 AND ($3 IS NULL OR key_id = $3) AND key_id <> '' AND kind <> 'job' \
+             GROUP BY day, key_id, model ORDER BY day DESC, key_id, model")
         .bind(scope.tenant_text())
         .bind(day_text(first_day))
         .bind(if everyone { None } else { scope.key_text() });

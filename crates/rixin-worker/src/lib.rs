@@ -9,6 +9,7 @@
 //!
 //! A new kind is a file under `run` and a line in its table.
 
+mod devices;
 mod gateway;
 mod log;
 mod process;

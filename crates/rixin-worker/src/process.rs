@@ -48,7 +48,16 @@ pub fn main(spec: &Path, lifeline: bool) -> u8 {
             return UNTOLD;
         }
     };
-    let code = runtime.block_on(live(spec));
+    let devices = match runtime.block_on(crate::devices::of_this_process()) {
+        Ok(Some(mut again)) => {
+            // only returns where it failed
+            let error = std::os::unix::process::CommandExt::exec(&mut again);
+            Err(Fault::internal(error))
+        }
+        Ok(None) => Ok(()),
+        Err(fault) => Err(fault),
+    };
+    let code = runtime.block_on(live(spec, devices));
     runtime.shutdown_timeout(Duration::from_secs(2));
     code
 }
@@ -90,7 +99,7 @@ fn read_spec(path: &Path) -> Result<(JobSpec, Settings), Fault> {
     Ok((spec, resolved.settings))
 }
 
-async fn live(path: &Path) -> u8 {
+async fn live(path: &Path, devices: Result<(), Fault>) -> u8 {
     let reporter = Reporter::default();
     let (spec, settings) = match read_spec(path) {
         Ok(read) => read,
@@ -100,7 +109,7 @@ async fn live(path: &Path) -> u8 {
         }
     };
     log::start(&settings.log, reporter.clone());
-    match attempt(spec, Arc::new(settings), reporter).await {
+    match attempt(spec, Arc::new(settings), reporter, devices).await {
         Ok(()) => TOLD,
         Err(Fenced::GivenUp) => {
             tracing::warn!("another attempt has taken over, or the job is over: this process ends");
@@ -118,7 +127,12 @@ fn restarted() -> bool {
     std::env::var("SLURM_RESTART_COUNT").is_ok_and(|count| count.parse().unwrap_or(0) > 0)
 }
 
-async fn attempt(spec: JobSpec, settings: Arc<Settings>, reporter: Reporter) -> Result<(), Fenced> {
+async fn attempt(
+    spec: JobSpec,
+    settings: Arc<Settings>,
+    reporter: Reporter,
+    devices: Result<(), Fault>,
+) -> Result<(), Fenced> {
     let store = Store::open_settings(&settings).await?;
     let (scope, job) =
         store.enter_attempt(spec.job, spec.attempt, &spec.token, restarted(), spec.lease_ms).await?;
@@ -135,7 +149,11 @@ async fn attempt(spec: JobSpec, settings: Arc<Settings>, reporter: Reporter) -> 
     }));
     let interrupted = Arc::new(AtomicBool::new(false));
     let listening = tokio::spawn(listen(cancel.clone(), Arc::clone(&interrupted)));
-    let outcome = match work(&spec, &settings, &scope, job.clone(), reporter.clone(), cancel).await {
+    let work = match devices {
+        Ok(()) => work(&spec, &settings, &scope, job.clone(), reporter.clone(), cancel).await,
+        Err(fault) => Err(Failure::unavailable(fault)),
+    };
+    let outcome = match work {
         Ok(work) => {
             // a task of its own: a panic in there is this attempt's end and is told as such
             tokio::spawn(run::run(work))

@@ -93,6 +93,9 @@ pub enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand, arg_required_else_help = true)]
     Keys(command::keys::Keys),
+    /// Read, export and verify the audit log
+    #[command(subcommand, arg_required_else_help = true)]
+    Audit(command::audit::Audit),
     /// Look at long work, cancel it, try it again
     #[command(subcommand, arg_required_else_help = true)]
     Job(command::job::Job),

@@ -90,6 +90,7 @@ fn dispatch(cli: Cli) -> Done {
         Command::Chat(chat) => block_on(chat.run(context)),
         Command::Models(models) => block_on(models.run(context)),
         Command::Keys(keys) => block_on(keys.run(context)),
+        Command::Audit(audit) => block_on(audit.run(context)),
         Command::Job(job) => block_on(job.run(context)),
         Command::Doctor(doctor) => block_on(doctor.run(&context)),
         Command::Config(config) => config.run(&context),

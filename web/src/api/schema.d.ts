@@ -307,7 +307,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A page of jobs, newest first: the tenant's for an admin, the own ones for a member. */
+        /** A page of jobs, newest first: everybody's with the right `all_jobs`, else the own ones. */
         get: operations["get_api_jobs"];
         put?: never;
         /** Submits a job. */
@@ -407,6 +407,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of the tenant's audit log, newest first. */
+        get: operations["get_api_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The log as a file, oldest row first. JSON lines without filters can be verified, now and later. */
+        get: operations["get_api_audit_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads the whole log and checks its chain. */
+        get: operations["get_api_audit_verify"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/health": {
         parameters: {
             query?: never;
@@ -469,7 +520,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Ends a key. The last admin key can't be ended. */
+        /** Ends a key. The last owner key can't be ended. */
         delete: operations["delete_api_keys_by_id"];
         options?: never;
         head?: never;
@@ -763,7 +814,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Requests and tokens by day (UTC), key and model: of all keys for an admin, of the own key for a member. */
+        /** Requests and tokens by day (UTC), key and model: of all keys with the right `usage`, else of the own key. */
         get: operations["get_api_usage"];
         put?: never;
         post?: never;
@@ -780,7 +831,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Prometheus metrics, for an admin or for a scraper on this machine. */
+        /** Prometheus metrics, for those who look after the machine, or for a scraper on this machine. */
         get: operations["get_metrics"];
         put?: never;
         post?: never;
@@ -816,9 +867,128 @@ export interface components {
             /** @description Who: a key's name, or the user of the command line. */
             by: string;
         };
+        /** @description Who did it. */
+        Actor: {
+            /** @description `key`, `member`, `operator` (the person at the machine) or `system`. */
+            kind: string;
+            /** @description The key's or member's id; of the person at the machine the user's name there. */
+            id: string;
+            /** @description The name at that time. */
+            name: string;
+            /** @description The network address that the request came from; empty at the machine itself. */
+            address: string;
+        };
         /** @description An attempt, with why it ended. */
         AttemptView: components["schemas"]["JobAttempt"] & {
             reason?: components["schemas"]["JobReason"] | null;
+        };
+        /** @description Something that is not as it was written. */
+        AuditFinding: {
+            /**
+             * Format: int64
+             * @description The first one.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description The last one.
+             */
+            to: number;
+            /** @enum {string} */
+            what: "removed";
+        } | {
+            /**
+             * Format: int64
+             * @description The row.
+             */
+            seq: number;
+            /** @enum {string} */
+            what: "changed";
+        } | {
+            /**
+             * Format: int64
+             * @description The row.
+             */
+            seq: number;
+            /** @enum {string} */
+            what: "inserted";
+        } | {
+            /**
+             * Format: int64
+             * @description The row.
+             */
+            seq: number;
+            /** @enum {string} */
+            what: "moved";
+        } | {
+            /**
+             * Format: int64
+             * @description The remembered row.
+             */
+            seq: number;
+            /** @enum {string} */
+            what: "head";
+        };
+        /** @description The last row of a chain. */
+        AuditHead: {
+            /**
+             * Format: int64
+             * @description Its number; 0: there is none.
+             */
+            seq: number;
+            /** @description Its hash in hexadecimal; empty where there is none. */
+            hash: string;
+        };
+        /**
+         * @description How it went.
+         * @enum {string}
+         */
+        AuditOutcome: "done" | "refused" | "failed";
+        /** @description What was found. */
+        AuditReport: {
+            /** @description Whether every row is as it was written. */
+            ok: boolean;
+            /**
+             * Format: int64
+             * @description Rows that were read.
+             */
+            rows: number;
+            /** @description The last row. */
+            head: components["schemas"]["AuditHead"];
+            /** @description What is wrong, at most the first 100. */
+            findings: components["schemas"]["AuditFinding"][];
+            /**
+             * Format: int64
+             * @description How many more there are.
+             */
+            more: number;
+        };
+        /** @description A row. */
+        AuditRow: {
+            /**
+             * Format: int64
+             * @description Counts the tenant's rows from 1.
+             */
+            seq: number;
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970.
+             */
+            at: number;
+            /** @description Who. */
+            actor: components["schemas"]["Actor"];
+            /** @description What was done, in a stable word: `key.create`, `model.pull` ... */
+            action: string;
+            /** @description To what: an id or a name. */
+            target: string;
+            /** @description The project that it was done in. */
+            project_id?: string | null;
+            /** @description How it went. */
+            outcome: components["schemas"]["AuditOutcome"];
+            /** @description More about it, as JSON; never a secret. */
+            details: Record<string, unknown>;
+            /** @description SHA-256 over the row before's hash and this row, in hexadecimal. */
+            hash: string;
         };
         /** @description How many lines. */
         BatchCounts: {
@@ -1603,7 +1773,7 @@ export interface components {
             about: string;
             /** @description Whether `POST /api/jobs` takes it; other kinds have a route of their own. */
             open: boolean;
-            /** @description Whether it needs an admin key. */
+            /** @description Whether it needs the right `models`. */
             admin: boolean;
         };
         /** @description How far the running attempt says it is. */
@@ -1680,10 +1850,10 @@ export interface components {
             revoked_at?: number | null;
         };
         /**
-         * @description What a key may do.
+         * @description What a member is, or a key may do at most.
          * @enum {string}
          */
-        KeyRole: "admin" | "member";
+        KeyRole: "owner" | "operator" | "member" | "auditor";
         /** @description A licence: an SPDX id or named terms. */
         Licence: {
             /** @description The SPDX id, where it is a standard licence. */
@@ -1792,7 +1962,7 @@ export interface components {
                 about: string;
                 /** @description Whether `POST /api/jobs` takes it; other kinds have a route of their own. */
                 open: boolean;
-                /** @description Whether it needs an admin key. */
+                /** @description Whether it needs the right `models`. */
                 admin: boolean;
             }[];
         };
@@ -1951,8 +2121,12 @@ export interface components {
             key_id: string;
             /** @description Its name. */
             name: string;
-            /** @description What it may do. */
+            /** @description Its role. */
             role: components["schemas"]["KeyRole"];
+            /** @description What it may do. */
+            rights: components["schemas"]["Right"][];
+            /** @description Whether its organisation is the host, which looks after the machine too. */
+            host: boolean;
             /** @description Its tenant. */
             tenant_id: string;
             /** @description The language in which errors come: `en` or `zh-CN`. */
@@ -2354,7 +2528,7 @@ export interface components {
             resources?: components["schemas"]["Resources"] | null;
             /**
              * Format: int64
-             * @description Higher goes first: -100 to 100, above 0 with an admin key.
+             * @description Higher goes first: -100 to 100, above 0 with the right `all_jobs`.
              */
             priority?: number;
             /** @description Jobs that have to succeed first. */
@@ -2401,6 +2575,38 @@ export interface components {
              * @description Models on all pages.
              */
             total: number;
+        };
+        /** @description A page of a list. */
+        Paged_AuditRow: {
+            /** @description The entries. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description Counts the tenant's rows from 1.
+                 */
+                seq: number;
+                /**
+                 * Format: int64
+                 * @description Milliseconds since 1970.
+                 */
+                at: number;
+                /** @description Who. */
+                actor: components["schemas"]["Actor"];
+                /** @description What was done, in a stable word: `key.create`, `model.pull` ... */
+                action: string;
+                /** @description To what: an id or a name. */
+                target: string;
+                /** @description The project that it was done in. */
+                project_id?: string | null;
+                /** @description How it went. */
+                outcome: components["schemas"]["AuditOutcome"];
+                /** @description More about it, as JSON; never a secret. */
+                details: Record<string, unknown>;
+                /** @description SHA-256 over the row before's hash and this row, in hexadecimal. */
+                hash: string;
+            }[];
+            /** @description What to pass as `after` for the next page; absent on the last. */
+            next?: string | null;
         };
         /** @description A page of a list. */
         Paged_Conversation: {
@@ -2977,6 +3183,11 @@ export interface components {
         };
         /** @description Which function the model calls. */
         ResponsesToolChoice: components["schemas"]["ToolMode"] | components["schemas"]["ResponsesNamedTool"];
+        /**
+         * @description Something that a caller may do.
+         * @enum {string}
+         */
+        Right: "ask" | "browse" | "files" | "jobs" | "all_jobs" | "artifacts" | "own_usage" | "usage" | "own_keys" | "people" | "keys" | "members" | "quotas" | "audit" | "machine" | "models" | "replicas" | "cluster" | "prices" | "organisations";
         /**
          * @description Who speaks.
          * @enum {string}
@@ -4190,6 +4401,121 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_audit: {
+        parameters: {
+            query?: {
+                /** @description Only of this actor, by id or name. */
+                actor?: string;
+                /** @description Only this action; `key.` with its point stands for everything about keys. */
+                action?: string;
+                /** @description Not before this time, in milliseconds since 1970. */
+                since?: number;
+                /** @description Before this time, in milliseconds since 1970. */
+                until?: number;
+                /** @description Rows on a page, at most 200; 50 if absent. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Paged_AuditRow"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_audit_export: {
+        parameters: {
+            query?: {
+                /** @description `jsonl` or `csv`. */
+                format?: "jsonl" | "csv";
+                /** @description Only of this actor, by id or name. */
+                actor?: string;
+                /** @description Only this action; `key.` with its point stands for everything about keys. */
+                action?: string;
+                /** @description Not before this time, in milliseconds since 1970. */
+                since?: number;
+                /** @description Before this time, in milliseconds since 1970. */
+                until?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_api_audit_verify: {
+        parameters: {
+            query?: {
+                /** @description A head that somebody kept, as `NUMBER:HASH`: the log must still hold that row. */
+                head?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditReport"];
                 };
             };
             /** @description What went wrong */

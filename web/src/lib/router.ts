@@ -9,6 +9,7 @@ export type Route =
   | { page: 'jobs' }
   | { page: 'keys' }
   | { page: 'usage' }
+  | { page: 'audit' }
   | { page: 'missing'; path: string };
 
 export function parseRoute(hash: string): Route {
@@ -17,7 +18,7 @@ export function parseRoute(hash: string): Route {
   if (more.length === 0) {
     if (page === 'chat') return { page, id: rest ? decode(rest) : null };
     if (page === 'models' && (!rest || rest === 'installed')) return { page, tab: rest ? 'installed' : 'catalog' };
-    if ((page === 'replicas' || page === 'jobs' || page === 'keys' || page === 'usage') && !rest) return { page };
+    if ((page === 'replicas' || page === 'jobs' || page === 'keys' || page === 'usage' || page === 'audit') && !rest) return { page };
   }
   return { page: 'missing', path };
 }

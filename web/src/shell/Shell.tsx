@@ -1,6 +1,7 @@
 // The frame of a signed-in console. On a narrow screen the side bar is a drawer.
 
 import { useEffect, useRef, useState } from 'react';
+import { AuditPage } from '../audit/AuditPage';
 import { ChatPage } from '../chat/ChatPage';
 import { useT } from '../i18n';
 import { KeysPage } from '../keys/KeysPage';
@@ -116,6 +117,8 @@ function CurrentPage({ route: here }: { route: Route }) {
       return <ReplicasPage />;
     case 'keys':
       return <KeysPage />;
+    case 'audit':
+      return <AuditPage />;
     case 'usage':
       return <UsagePage />;
     case 'missing':

@@ -25,6 +25,7 @@ const PLACES: { page: Exclude<Route['page'], 'missing' | 'chat'>; icon: IconName
   { page: 'jobs', icon: 'jobs', right: 'jobs' },
   { page: 'keys', icon: 'keys', right: 'people' },
   { page: 'usage', icon: 'usage', right: 'own_usage' },
+  { page: 'audit', icon: 'shield', right: 'audit' },
 ];
 
 export function Sidebar({ open, hidden, narrow, onClose }: Props) {

@@ -1,6 +1,7 @@
 //! The suite's own routes under `/api`.
 
 mod catalog;
+mod cluster;
 mod conversations;
 mod externals;
 mod health;
@@ -44,6 +45,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(catalog::list))
+        .routes(routes!(cluster::show))
         .routes(routes!(models::list))
         .routes(routes!(models::get, models::remove))
         .routes(routes!(models::verify))

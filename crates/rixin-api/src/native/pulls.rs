@@ -14,11 +14,12 @@ use rixin_control::{PullRequest, PullView};
 use rixin_models::PullPreview;
 use rixin_protocol::sse;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::List;
 use crate::{
-    AppState,
+    AppState, audit,
     auth::by,
     error::{ApiError, ApiResult, no_such},
     extract::Json,
@@ -103,6 +104,8 @@ pub(crate) async fn start(
         licence: new.licence.map(licence).transpose()?,
         by: caller.name.clone(),
     };
+    let told = json!({ "id": request.id, "accept_licence": request.accept_licence });
+    audit::about(&request.target, &told);
     let pull = state.control.pulls().start(request)?;
     Ok((StatusCode::ACCEPTED, Reply(pull.view(info.lang))))
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    AppState,
+    AppState, audit,
     auth::by,
     error::{ApiResult, no_such},
     extract::Json,
@@ -49,6 +49,7 @@ pub(crate) async fn start(
     info: Info,
     Json(new): Json<NewReplica>,
 ) -> ApiResult<(StatusCode, Reply<ReplicaView>)> {
+    audit::about(&new.model, &serde_json::Value::Null);
     let replica = state.control.start_replica(&new.model).await?;
     Ok((StatusCode::ACCEPTED, Reply(replica.view(info.lang))))
 }

@@ -37,6 +37,9 @@ impl Meter {
             prompt_tokens: 0,
             completion_tokens: 0,
             price_percent: 100,
+            project: None,
+            images: 0,
+            job_seconds: 0,
         });
         Self {
             state: state.clone(),

@@ -70,6 +70,7 @@ const MATRIX: &[(&str, &str, Access)] = &[
     ("GET", "/api/pulls/{id}", By(Right::Machine)),
     ("DELETE", "/api/pulls/{id}", By(Right::Models)),
     ("GET", "/api/pulls/{id}/events", By(Right::Machine)),
+    ("GET", "/api/cluster", By(Right::Cluster)),
     ("GET", "/api/replicas", By(Right::Machine)),
     ("POST", "/api/replicas", By(Right::Replicas)),
     ("DELETE", "/api/replicas/{id}", By(Right::Replicas)),
@@ -86,6 +87,9 @@ const MATRIX: &[(&str, &str, Access)] = &[
     ("GET", "/api/conversations/{id}/export", By(Right::Ask)),
     ("POST", "/api/conversations/{id}/messages", By(Right::Ask)),
     ("GET", "/api/usage", By(Right::OwnUsage)),
+    ("GET", "/api/audit", By(Right::Audit)),
+    ("GET", "/api/audit/export", By(Right::Audit)),
+    ("GET", "/api/audit/verify", By(Right::Audit)),
 ];
 
 fn documented() -> Vec<(String, String)> {

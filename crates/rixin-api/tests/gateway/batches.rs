@@ -39,6 +39,9 @@ fn answer(played: &Played, line: u64, ok: bool) -> LineAnswer {
         prompt_tokens: 10,
         completion_tokens: 2,
         price_percent: 50,
+        project: None,
+        images: 0,
+        job_seconds: 0,
     });
     LineAnswer { line, ok, answer: json!({"line": line}).to_string(), used }
 }

@@ -1,6 +1,7 @@
 //! The gateway as its clients see it: a real one on a real port, in front of a real HTTP server that speaks OpenAI's protocol.
 
 mod attempt;
+mod audit;
 mod auth;
 mod batches;
 mod console;

@@ -14,11 +14,19 @@ use std::{
 use parking_lot::Mutex;
 use rixin_base::{Code, Fault, JobId, Settings};
 use rixin_jobs::JobSpec;
-use rixin_store::{Cause, Claimed};
+use rixin_store::{Cause, Claimed, Job, OpenAttempt, Verdict, now_ms};
 use tokio::{process::ChildStdin, sync::mpsc, time::Instant};
 
-use super::process::Process;
-use crate::{Error, Launcher, Result, memory::oom_kills};
+use super::{
+    LET_GO,
+    executor::{Executor, Started, Watched},
+    lost,
+    process::Process,
+};
+use crate::{Error, Launcher, Result, core::Core, memory::oom_kills};
+
+/// A job that has waited for room so long is not passed by others any more.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a worker exits with when it found that it was given up for lost.
 const GIVEN_UP: i32 = 75;
@@ -53,6 +61,44 @@ pub(super) struct Local {
     lease: Duration,
     running: Mutex<HashMap<(JobId, u32), Running>>,
     over: mpsc::UnboundedSender<Over>,
+    core: Arc<Core>,
+    /// This server.
+    owner: String,
+    /// Since when a job that waits has found no room.
+    skipped: Mutex<HashMap<JobId, Instant>>,
+}
+
+impl Executor for Local {
+    const NAME: &'static str = "local";
+    type Sight = ();
+
+    async fn look(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn watch(&self, (): (), open: &[OpenAttempt]) -> Vec<(JobId, u32, Watched)> {
+        let gone = open.iter().filter(|attempt| self.is_gone(attempt));
+        let gone =
+            gone.map(|attempt| (attempt.job, attempt.number, Watched::Over(Cause::Lost, lost()))).collect();
+        self.keep_to_memory();
+        self.core.set_jobs(self.held());
+        gone
+    }
+
+    fn judge(&self, job: &Job, hopeless: &mut Option<Fault>) -> Verdict {
+        self.room(job, hopeless)
+    }
+
+    async fn start(self: &Arc<Self>, claimed: &Claimed) -> Started {
+        self.skipped.lock().remove(&claimed.job.id);
+        match self.spawn(claimed) {
+            Ok(process) => {
+                self.core.set_jobs(self.held());
+                Started::At(serde_json::to_value(&process).unwrap_or_default())
+            }
+            Err(error) => Started::Not(Cause::Unavailable, Fault::from(error)),
+        }
+    }
 }
 
 /// The folder of a job: checkpoints, scratch and logs.
@@ -65,17 +111,19 @@ impl Local {
         settings: Arc<Settings>,
         launcher: Launcher,
         lease: Duration,
+        core: Arc<Core>,
         over: mpsc::UnboundedSender<Over>,
     ) -> Arc<Self> {
-        Arc::new(Self { settings, launcher, lease, running: Mutex::default(), over })
+        let owner = Process::own().to_string();
+        let (running, skipped) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { settings, launcher, lease, running, over, core, owner, skipped })
     }
 
     /// Starts the process of an attempt.
-    pub fn start(self: &Arc<Self>, claimed: &Claimed) -> Result<Process> {
+    fn spawn(self: &Arc<Self>, claimed: &Claimed) -> Result<Process> {
         let (job, number) = (claimed.job.id, claimed.number);
         let folder = folder(&self.settings, job);
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|e| Error::io(&folder, &e))?;
-        let spec = self.write_spec(claimed, &folder)?;
+        let spec = write_spec(&self.settings, claimed, &folder, self.lease)?;
         let log = folder.join(format!("attempt-{number}.log"));
         let stderr = OpenOptions::new()
             .append(true)
@@ -129,32 +177,6 @@ impl Local {
         Ok(process)
     }
 
-    fn write_spec(&self, claimed: &Claimed, folder: &Path) -> Result<PathBuf> {
-        let spec = JobSpec {
-            job: claimed.job.id,
-            attempt: claimed.number,
-            token: claimed.token.clone(),
-            gateway: gateway(&self.settings),
-            folder: folder.join("work"),
-            settings: self
-                .settings
-                .to_texts()
-                .into_iter()
-                .map(|(name, text)| (name.to_owned(), text))
-                .collect(),
-            lease_ms: i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX),
-        };
-        let path = folder.join(format!("attempt-{}.json", claimed.number));
-        let json = serde_json::to_vec(&spec).map_err(|error| Error::io(&path, &error.into()))?;
-        let write = || -> std::io::Result<()> {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-            file.write_all(&json)
-        };
-        write().map_err(|error| Error::io(&path, &error))?;
-        Ok(path)
-    }
-
     /// Whether the process of an attempt is ours and runs.
     pub fn has(&self, job: JobId, number: u32) -> bool {
         self.running.lock().contains_key(&(job, number))
@@ -166,6 +188,31 @@ impl Local {
             running.killed.get_or_insert(why);
             running.process.kill();
         }
+    }
+
+    /// Looks after an attempt; tells whether nobody does its work any more.
+    fn is_gone(&self, attempt: &OpenAttempt) -> bool {
+        if attempt.owner == self.owner && self.has(attempt.job, attempt.number) {
+            if attempt.cancel && self.asked(attempt.job, attempt.number) > LET_GO {
+                let why = (Cause::Cancelled, Fault::new(Code::Cancelled, "it was cancelled", "任务已取消"));
+                self.kill(attempt.job, attempt.number, why);
+            } else if attempt.lease_until < now_ms() {
+                self.kill(attempt.job, attempt.number, (Cause::Lost, lost()));
+            }
+            return false;
+        }
+        // somebody else's: only when that somebody is surely gone, or has said nothing for as long as the lease
+        let owner = attempt.owner.parse::<Process>().ok();
+        let gone =
+            owner.is_none_or(|owner| owner.is_here() && !owner.is_alive()) || attempt.owner == self.owner;
+        if !gone && attempt.lease_until >= now_ms() {
+            return false;
+        }
+        if let Some(process) = Process::from_place(attempt.place.as_ref()) {
+            process.kill();
+        }
+        tracing::warn!(job = %attempt.job, attempt = attempt.number, "an attempt was lost with its server");
+        true
     }
 
     /// Notes that somebody has asked for the end of an attempt; tells since when.
@@ -200,13 +247,65 @@ impl Local {
         }
     }
 
+    /// Whether there is room for a job now. One that could never have room is taken too, to be given up with the figures.
+    fn room(&self, job: &Job, hopeless: &mut Option<Fault>) -> Verdict {
+        let cores = self.cores();
+        let wanted = &job.resources;
+        if let Some(first) = wanted.accelerators.first() {
+            let name = first
+                .model
+                .as_ref()
+                .map_or(first.family.clone(), |model| format!("{}:{model}", first.family));
+            *hopeless = Some(Fault::new(
+                Code::Unsupported,
+                format!(
+                    "it asks for {} of {name}, and this machine lends none to jobs: connect a cluster, or submit it without",
+                    first.count
+                ),
+                format!(
+                    "任务需要 {} 个 {name}，而本机没有可供任务使用的加速卡：请接入集群，或去掉该项后提交",
+                    first.count
+                ),
+            ));
+            return Verdict::Take;
+        }
+        let most = self.core.memory_for_jobs();
+        if wanted.memory_bytes > most.0 {
+            let (need, have) = (rixin_base::bytes_text(wanted.memory_bytes), rixin_base::bytes_text(most.0));
+            *hopeless = Some(Fault::new(
+                Code::OutOfMemory,
+                format!(
+                    "it asks for {need} of memory, and this machine has {have} for jobs and replicas: ask for less, or use a larger machine"
+                ),
+                format!(
+                    "任务需要 {need} 内存，而本机可用于任务与副本的内存为 {have}：请减少需求或换用更大的机器"
+                ),
+            ));
+            return Verdict::Take;
+        }
+        let busy: u32 = self.cores_held();
+        // a job that asks for more cores than there are gets all of them
+        let fits = busy == 0 || busy + wanted.cores.min(cores) <= cores;
+        if fits && self.core.claim_memory(wanted.memory_bytes) {
+            return Verdict::Take;
+        }
+        let since = *self.skipped.lock().entry(job.id).or_insert_with(Instant::now);
+        if since.elapsed() > PATIENCE { Verdict::Stop } else { Verdict::Skip }
+    }
+
+    /// The cores that all jobs together may use.
+    pub fn cores(&self) -> u32 {
+        let all = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
+        if self.settings.job_cores == 0 { all } else { self.settings.job_cores }
+    }
+
     /// The processes that run, with what they asked for.
     pub fn held(&self) -> Vec<(u32, u64)> {
         self.running.lock().values().map(|running| (running.process.pid, running.memory_bytes)).collect()
     }
 
     /// The cores that all running ones asked for.
-    pub fn cores(&self) -> u32 {
+    pub fn cores_held(&self) -> u32 {
         self.running.lock().values().map(|running| running.cores).fold(0, u32::saturating_add)
     }
 
@@ -224,6 +323,33 @@ impl Local {
     pub fn is_empty(&self) -> bool {
         self.running.lock().is_empty()
     }
+}
+
+/// Writes what the process of an attempt is told into the job's folder, for this user alone.
+pub(super) fn write_spec(
+    settings: &Settings,
+    claimed: &Claimed,
+    folder: &Path,
+    lease: Duration,
+) -> Result<PathBuf> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| Error::io(folder, &e))?;
+    let spec = JobSpec {
+        job: claimed.job.id,
+        attempt: claimed.number,
+        token: claimed.token.clone(),
+        gateway: gateway(settings),
+        folder: folder.join("work"),
+        settings: settings.to_texts().into_iter().map(|(name, text)| (name.to_owned(), text)).collect(),
+        lease_ms: i64::try_from(lease.as_millis()).unwrap_or(i64::MAX),
+    };
+    let path = folder.join(format!("attempt-{}.json", claimed.number));
+    let json = serde_json::to_vec(&spec).map_err(|error| Error::io(&path, &error.into()))?;
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        file.write_all(&json)
+    };
+    write().map_err(|error| Error::io(&path, &error))?;
+    Ok(path)
 }
 
 /// Where the job's process asks models.
@@ -283,7 +409,7 @@ fn cause(status: ExitStatus, kills_before: Option<u64>, log: &Path) -> Option<(C
     Some((cause, Fault::new(code, en, zh)))
 }
 
-fn last_words(log: &Path) -> Option<String> {
+pub(super) fn last_words(log: &Path) -> Option<String> {
     use std::io::{Read as _, Seek as _, SeekFrom};
     let mut file = std::fs::File::open(log).ok()?;
     let length = file.metadata().ok()?.len();

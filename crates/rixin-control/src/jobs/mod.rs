@@ -4,38 +4,43 @@
 //! started again or another one on the same database, finds attempts whose owner is gone or whose lease has run out, ends them, and the
 //! jobs are claimed again.
 
+mod cluster;
+mod executor;
 mod local;
 mod process;
+mod slurm;
 
 use std::{
-    collections::HashMap,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 use rixin_base::{Code, Fault, JobId, Settings};
 use rixin_jobs::{Policy, after};
-use rixin_store::{Cause, Claim, Ended, Job, OpenAttempt, Store, Supervisor, Verdict, now_ms};
+use rixin_store::{Cause, Claim, Ended, Store, Supervisor, Verdict, now_ms};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
+pub use self::cluster::{
+    AcceleratorView, ClusterJobView, ClusterNodeView, ClusterState, ClusterView, MachineView,
+};
 use self::{
+    executor::{Executor, Started, Watched},
     local::{Local, Over},
     process::Process,
+    slurm::Slurm,
 };
 use crate::{Error, Options, Result, core::Core};
 
-/// The executor of this machine.
-const LOCAL: &str = "local";
 /// How often it is looked at what waits and what runs, if nothing happens.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often what is over for long is forgotten.
 const SWEEP: Duration = Duration::from_secs(3600);
 /// A process that was asked to end gets so long to leave a checkpoint.
 const LET_GO: Duration = Duration::from_secs(25);
-/// A job that has waited for room so long is not passed by others any more.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// A cluster that does not answer is asked again after this time.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// The jobs of this server.
 pub struct Jobs {
@@ -43,13 +48,13 @@ pub struct Jobs {
     supervisor: Supervisor,
     core: Arc<Core>,
     local: Arc<Local>,
+    slurm: Option<Arc<Slurm>>,
     owner: String,
     lease: Duration,
     policy: Policy,
     wake: Notify,
-    /// Since when a job that waits has found no room.
-    skipped: Mutex<HashMap<JobId, Instant>>,
-    _task: Mutex<Option<AbortOnDropHandle<()>>>,
+    wake_cluster: Notify,
+    tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
 
 impl Jobs {
@@ -61,32 +66,42 @@ impl Jobs {
     ) -> Arc<Self> {
         let (sender, over) = mpsc::unbounded_channel();
         let lease = options.job_lease;
-        let local = Local::new(Arc::clone(&settings), options.launcher.clone(), lease, sender);
+        let local =
+            Local::new(Arc::clone(&settings), options.launcher.clone(), lease, Arc::clone(&core), sender);
+        let supervisor = store.supervisor();
+        let slurm = Slurm::new(&settings, options.launcher.clone(), lease, supervisor.clone());
         let jobs = Arc::new(Self {
             settings,
-            supervisor: store.supervisor(),
+            supervisor,
             core,
             local,
+            slurm,
             owner: Process::own().to_string(),
             lease,
             policy: options.job_policy.clone(),
             wake: Notify::new(),
-            skipped: Mutex::default(),
-            _task: Mutex::default(),
+            wake_cluster: Notify::new(),
+            tasks: Mutex::default(),
         });
-        let task = AbortOnDropHandle::new(tokio::spawn(supervise(Arc::downgrade(&jobs), over)));
-        *jobs._task.lock() = Some(task);
+        let mut tasks = vec![AbortOnDropHandle::new(tokio::spawn(supervise(Arc::downgrade(&jobs), over)))];
+        if let Some(slurm) = &jobs.slurm {
+            let tending = tend_cluster(Arc::downgrade(&jobs), Arc::clone(slurm));
+            tasks.push(AbortOnDropHandle::new(tokio::spawn(tending)));
+        }
+        *jobs.tasks.lock() = tasks;
         jobs
     }
 
     /// Looks at once for what waits: a job was submitted.
     pub fn wake(&self) {
         self.wake.notify_one();
+        self.wake_cluster.notify_one();
     }
 
-    /// Takes no more jobs, and gives those that run until `drain` to leave a checkpoint; they go on with the next server.
+    /// Takes no more jobs, and gives those that run until `drain` to leave a checkpoint; they go on with the next server. What is on
+    /// a cluster goes on there.
     pub(crate) async fn shutdown(&self, drain: Duration) {
-        self._task.lock().take();
+        self.tasks.lock().clear();
         self.local.interrupt_all();
         let deadline = tokio::time::Instant::now() + drain.min(LET_GO);
         while !self.local.is_empty() && tokio::time::Instant::now() < deadline {
@@ -98,40 +113,27 @@ impl Jobs {
         i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// Everything that is due.
-    async fn look(&self) -> Result<()> {
-        let open = self.supervisor.open_attempts().await.map_err(Error::other)?;
-        for attempt in open.iter().filter(|attempt| attempt.executor == LOCAL) {
-            self.watch_over(attempt).await?;
-        }
-        self.local.keep_to_memory();
-        self.core.set_jobs(self.local.held());
-        while self.claim().await? {}
-        Ok(())
-    }
-
-    async fn watch_over(&self, attempt: &OpenAttempt) -> Result<()> {
-        if attempt.owner == self.owner && self.local.has(attempt.job, attempt.number) {
-            if attempt.cancel && self.local.asked(attempt.job, attempt.number) > LET_GO {
-                let why = (Cause::Cancelled, Fault::new(Code::Cancelled, "it was cancelled", "任务已取消"));
-                self.local.kill(attempt.job, attempt.number, why);
-            } else if attempt.lease_until < now_ms() {
-                self.local.kill(attempt.job, attempt.number, (Cause::Lost, lost()));
+    /// Everything that is due with one executor.
+    async fn tend<E: Executor>(&self, executor: &Arc<E>) -> Result<()> {
+        let sight = executor.look().await?;
+        let mut open = self.supervisor.open_attempts().await.map_err(Error::other)?;
+        open.retain(|attempt| attempt.executor == E::NAME);
+        for (job, number, watched) in executor.watch(sight, &open).await {
+            match watched {
+                Watched::Alive(place) => {
+                    if let Some(place) = place {
+                        self.supervisor.set_place(job, number, &place).await.map_err(Error::other)?;
+                    }
+                    let attempt = open.iter().find(|attempt| attempt.job == job && attempt.number == number);
+                    if attempt.is_some_and(|attempt| attempt.lease_until < now_ms() + self.lease_ms() / 2) {
+                        self.supervisor.renew(job, number, self.lease_ms()).await.map_err(Error::other)?;
+                    }
+                }
+                Watched::Over(cause, fault) => self.bury(job, number, cause, &fault).await?,
             }
-            return Ok(());
         }
-        // somebody else's: only when that somebody is surely gone, or has said nothing for as long as the lease
-        let owner = attempt.owner.parse::<Process>().ok();
-        let gone =
-            owner.is_none_or(|owner| owner.is_here() && !owner.is_alive()) || attempt.owner == self.owner;
-        if !gone && attempt.lease_until >= now_ms() {
-            return Ok(());
-        }
-        if let Some(process) = Process::from_place(attempt.place.as_ref()) {
-            process.kill();
-        }
-        tracing::warn!(job = %attempt.job, attempt = attempt.number, "an attempt was lost with its server");
-        self.bury(attempt.job, attempt.number, Cause::Lost, &lost()).await
+        while self.claim(executor).await? {}
+        Ok(())
     }
 
     /// Ends an attempt in the store, if its process has not done so itself.
@@ -156,13 +158,20 @@ impl Jobs {
         }
     }
 
-    /// Starts the first job that there is room for; tells whether there was one.
-    async fn claim(&self) -> Result<bool> {
-        let claim = Claim { executor: LOCAL, owner: &self.owner, lease_ms: self.lease_ms() };
+    /// Starts the first job that the executor has room for; tells whether there was one.
+    async fn claim<E: Executor>(&self, executor: &Arc<E>) -> Result<bool> {
+        let claim = Claim { executor: E::NAME, owner: &self.owner, lease_ms: self.lease_ms() };
         let mut hopeless = None;
         let claimed = self
             .supervisor
-            .claim(&claim, |job| self.judge(job, &mut hopeless))
+            .claim(&claim, |job| {
+                let cluster = slurm::wants_cluster(&self.settings, &job.kind, &job.resources);
+                if cluster == (E::NAME == slurm::SLURM) {
+                    executor.judge(job, &mut hopeless)
+                } else {
+                    Verdict::Skip
+                }
+            })
             .await
             .map_err(Error::other)?;
         let Some(claimed) = claimed else { return Ok(false) };
@@ -171,71 +180,15 @@ impl Jobs {
             self.bury(job, number, Cause::BadInput, &fault).await?;
             return Ok(true);
         }
-        self.skipped.lock().remove(&job);
-        match self.local.start(&claimed) {
-            Ok(process) => {
-                tracing::info!(%job, attempt = number, kind = claimed.job.kind, pid = process.pid, "started");
-                self.core.set_jobs(self.local.held());
-                let place = serde_json::to_value(&process).unwrap_or_default();
+        match executor.start(&claimed).await {
+            Started::At(place) => {
+                tracing::info!(%job, attempt = number, kind = claimed.job.kind, executor = E::NAME, %place, "started");
                 self.supervisor.set_place(job, number, &place).await.map_err(Error::other)?;
             }
-            Err(error) => {
-                let fault = Fault::from(error);
-                self.bury(job, number, Cause::Unavailable, &fault).await?;
-            }
+            Started::Perhaps => {}
+            Started::Not(cause, fault) => self.bury(job, number, cause, &fault).await?,
         }
         Ok(true)
-    }
-
-    /// Whether there is room for a job now. One that could never have room is taken too, to be given up with the figures.
-    fn judge(&self, job: &Job, hopeless: &mut Option<Fault>) -> Verdict {
-        let cores = self.cores();
-        let wanted = &job.resources;
-        if let Some(first) = wanted.accelerators.first() {
-            let name = first
-                .model
-                .as_ref()
-                .map_or(first.family.clone(), |model| format!("{}:{model}", first.family));
-            *hopeless = Some(Fault::new(
-                Code::Unsupported,
-                format!(
-                    "it asks for {} of {name}, and this machine lends none to jobs: connect a cluster, or submit it without",
-                    first.count
-                ),
-                format!(
-                    "任务需要 {} 个 {name}，而本机没有可供任务使用的加速卡：请接入集群，或去掉该项后提交",
-                    first.count
-                ),
-            ));
-            return Verdict::Take;
-        }
-        let most = self.core.memory_for_jobs();
-        if wanted.memory_bytes > most.0 {
-            let (need, have) = (rixin_base::bytes_text(wanted.memory_bytes), rixin_base::bytes_text(most.0));
-            *hopeless = Some(Fault::new(
-                Code::OutOfMemory,
-                format!(
-                    "it asks for {need} of memory, and this machine has {have} for jobs and replicas: ask for less, or use a larger machine"
-                ),
-                format!(
-                    "任务需要 {need} 内存，而本机可用于任务与副本的内存为 {have}：请减少需求或换用更大的机器"
-                ),
-            ));
-            return Verdict::Take;
-        }
-        let busy: u32 = self.local.cores();
-        // a job that asks for more cores than there are gets all of them
-        let fits = busy == 0 || busy + wanted.cores.min(cores) <= cores;
-        if fits && self.core.claim_memory(wanted.memory_bytes) {
-            return Verdict::Take;
-        }
-        let since = *self.skipped.lock().entry(job.id).or_insert_with(Instant::now);
-        if since.elapsed() > PATIENCE { Verdict::Stop } else { Verdict::Skip }
-    }
-
-    fn cores(&self) -> u32 {
-        let all = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
-        if self.settings.job_cores == 0 { all } else { self.settings.job_cores }
     }
 
     async fn sweep(&self) -> Result<()> {
@@ -246,15 +199,33 @@ impl Jobs {
             return Ok(());
         }
         for job in supervisor.forget(now_ms().saturating_sub(keep), 500).await.map_err(Error::other)? {
-            let folder = local::folder(&self.settings, job);
-            if let Err(error) = tokio::fs::remove_dir_all(&folder).await
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                tracing::warn!(folder = %folder.display(), %error, "a forgotten job's folder could not be removed");
+            for folder in [local::folder(&self.settings, job), slurm::folder(&self.settings, job)] {
+                if let Err(error) = tokio::fs::remove_dir_all(&folder).await
+                    && error.kind() != std::io::ErrorKind::NotFound
+                {
+                    tracing::warn!(folder = %folder.display(), %error, "a forgotten job's folder could not be removed");
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Settings of executors that can't be meant.
+pub(crate) fn check(settings: &Settings) -> Result<()> {
+    let (en, zh) = match settings.executor.as_str() {
+        "local" => return Ok(()),
+        "slurm" if settings.slurm_url.is_empty() => (
+            "executor is slurm, and slurm_url does not say where the cluster is: set it to slurmrestd's address, such as http://head:6820".to_owned(),
+            "executor 为 slurm，但未设置 slurm_url：请设为 slurmrestd 的地址，例如 http://head:6820".to_owned(),
+        ),
+        "slurm" => return Ok(()),
+        other => (
+            format!("executor is {other:?}: there are local and slurm"),
+            format!("executor 为 {other:?}：可用值为 local 与 slurm"),
+        ),
+    };
+    Err(Error::Other(Box::new(Fault::new(Code::InvalidValue, en, zh))))
 }
 
 fn lost() -> Fault {
@@ -265,11 +236,11 @@ fn lost() -> Fault {
     )
 }
 
-async fn supervise(jobs: std::sync::Weak<Jobs>, mut over: mpsc::UnboundedReceiver<Over>) {
+async fn supervise(jobs: Weak<Jobs>, mut over: mpsc::UnboundedReceiver<Over>) {
     let mut swept: Option<Instant> = None;
     loop {
         let Some(strong) = jobs.upgrade() else { return };
-        if let Err(error) = strong.look().await {
+        if let Err(error) = strong.tend(&strong.local).await {
             tracing::error!(%error, "jobs could not be looked after; it is tried again");
         }
         if swept.is_none_or(|at| at.elapsed() >= SWEEP) {
@@ -288,6 +259,25 @@ async fn supervise(jobs: std::sync::Weak<Jobs>, mut over: mpsc::UnboundedReceive
         }
         while let Ok(ended) = over.try_recv() {
             strong.over(ended).await;
+        }
+    }
+}
+
+/// The cluster in a task of its own: one that does not answer must not hold up this machine's jobs.
+async fn tend_cluster(jobs: Weak<Jobs>, slurm: Arc<Slurm>) {
+    loop {
+        let Some(strong) = jobs.upgrade() else { return };
+        // told in the log when it begins, and on the page as long as it lasts
+        let pause = match strong.tend(&slurm).await {
+            Ok(()) => LOOK,
+            Err(error) => {
+                slurm.in_trouble(Fault::from(error));
+                AGAIN
+            }
+        };
+        tokio::select! {
+            () = strong.wake_cluster.notified() => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

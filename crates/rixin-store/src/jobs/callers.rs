@@ -9,7 +9,7 @@ use super::{
     settle,
 };
 use crate::{
-    Error, Page, Store, TenantScope,
+    Error, Page, Store, TenantScope, audit,
     db::{Sql, Tx, sql},
     now_ms,
     page::{Cursor, MAX_LIMIT},
@@ -41,7 +41,7 @@ impl Store {
         let id = self.submit_job_in(&mut tx, scope, new).await?;
         let row = tx.fetch_one(one(&TenantScope { key: None, ..*scope }, id)).await?;
         let job = tx.read(job_of(&row))?;
-        tx.commit().await?;
+        audit::noted(&mut tx, "job.submit", id, json!({ "kind": job.kind })).await?.commit(tx).await?;
         Ok(job)
     }
 
@@ -209,7 +209,7 @@ impl Store {
             tx.execute(sql("UPDATE jobs SET cancel = 1 WHERE id = $1").bind(id.to_string())).await?;
             events::state(&mut tx, id, job.state, json!({ "cancel": true })).await?;
         }
-        tx.commit().await?;
+        audit::noted(&mut tx, "job.cancel", id, json!({ "kind": job.kind })).await?.commit(tx).await?;
         self.job(scope, id).await
     }
 
@@ -264,7 +264,7 @@ impl Store {
         )
         .await?;
         events::state(&mut tx, id, state, json!({ "retried": true })).await?;
-        tx.commit().await?;
+        audit::noted(&mut tx, "job.retry", id, json!({ "kind": job.kind })).await?.commit(tx).await?;
         self.job(scope, id).await
     }
 
@@ -284,6 +284,6 @@ impl Store {
             });
         }
         tx.execute(sql("DELETE FROM jobs WHERE id = $1").bind(id.to_string())).await?;
-        tx.commit().await
+        audit::noted(&mut tx, "job.remove", id, json!({ "kind": job.kind })).await?.commit(tx).await
     }
 }

@@ -361,6 +361,9 @@ fn used(scope: &TenantScope, job: &Job, line: u64) -> LedgerEntry {
         prompt_tokens: 10,
         completion_tokens: 2,
         price_percent: 50,
+        project: None,
+        images: 0,
+        job_seconds: 0,
     }
 }
 

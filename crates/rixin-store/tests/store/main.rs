@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod cluster;
 mod files;
 mod gateways;
@@ -43,5 +44,8 @@ fn took(scope: &TenantScope, model: &str, prompt_tokens: u64, completion_tokens:
         prompt_tokens,
         completion_tokens,
         price_percent: 100,
+        project: None,
+        images: 0,
+        job_seconds: 0,
     }
 }

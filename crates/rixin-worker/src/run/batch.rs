@@ -235,6 +235,9 @@ async fn ask(work: &Work, params: &BatchParams, asked: Asked) -> Outcome<LineAns
         prompt_tokens: body["usage"]["prompt_tokens"].as_u64().unwrap_or(0),
         completion_tokens: body["usage"]["completion_tokens"].as_u64().unwrap_or(0),
         price_percent: params.price_percent,
+        project: None,
+        images: 0,
+        job_seconds: 0,
     });
     let answer = json!({
         "id": format!("batch_req_{}_{}", work.scope.job(), asked.line),

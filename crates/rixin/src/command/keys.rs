@@ -6,7 +6,7 @@ use rixin_store::{Key, Role, Store};
 use serde_json::json;
 
 use crate::{
-    context::Context,
+    context::{Context, by_operator},
     out::{Done, Exit},
     table::{Side, Table},
     time::minute,
@@ -80,7 +80,7 @@ impl Keys {
 async fn create(context: &Context, store: &Store, name: &str, role: RoleFlag) -> Done {
     let role = Role::from(role);
     let scope = store.operator().default_scope().await?;
-    let created = store.create_key(&scope, name, role).await?;
+    let created = by_operator(&scope, store.create_key(&scope, name, role)).await?;
     let out = context.out;
     if out.json {
         out.document(&created);
@@ -138,7 +138,7 @@ async fn list(context: &Context, store: &Store, all: bool) -> Done {
 async fn revoke(context: &Context, store: &Store, given: &str) -> Done {
     let scope = store.operator().default_scope().await?;
     let id = find(&store.keys(&scope).await?, given)?;
-    let key = store.revoke_key(&scope, id).await?;
+    let key = by_operator(&scope, store.revoke_key(&scope, id)).await?;
     let out = context.out;
     if out.json {
         out.document(&key);
