@@ -283,3 +283,92 @@ async fn a_batch_on_a_cluster_survives_its_nodes_and_its_gateway() {
         }
     }
 }
+
+/// The cluster's replica as the gateway shows it: its state and its job's node.
+async fn replica(suite: &Suite, id: &str) -> Option<String> {
+    let all = get(suite, "/api/replicas").await;
+    let found = all["data"].as_array()?.iter().find(|replica| replica["id"] == id)?.clone();
+    assert_eq!(found["kind"], "cluster", "{found}");
+    Some(found["state"].as_str()?.to_owned())
+}
+
+/// Where replicas run.
+async fn kinds(suite: &Suite) -> Vec<String> {
+    let all = get(suite, "/api/replicas").await;
+    let kinds = all["data"].as_array().expect("replicas").iter();
+    kinds.map(|replica| replica["kind"].as_str().expect("a kind").to_owned()).collect()
+}
+
+async fn is_ready(suite: &Suite, id: &str, within: Duration) {
+    until("the replica answers from the cluster", within, async || {
+        let state = replica(suite, id).await;
+        assert_ne!(state, None, "it was forgotten");
+        matches!(state.as_deref(), Some("ready" | "idle"))
+    })
+    .await;
+}
+
+async fn asked(suite: &Suite) {
+    let body = json!({"model": MODEL, "max_tokens": 4, "temperature": 0,
+        "messages": [{"role": "user", "content": "What is 1 + 1?"}]});
+    let answer = post(suite, "/v1/chat/completions", &body).await;
+    assert!(answer["usage"]["completion_tokens"].as_u64().is_some_and(|count| count > 0), "{answer}");
+}
+
+fn node_of(nodes: &Value) -> Option<String> {
+    let busy = nodes["cluster"]["nodes"].as_array()?.iter().find(|node| node["cores_used"].as_u64() > Some(0))?;
+    busy["name"].as_str().map(str::to_owned)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_on_the_cluster_is_asked_dropped_and_started_again() {
+    let Some(cluster) = Cluster::up() else { return };
+    let Some(mut suite) = suite(&cluster) else { return };
+    let started = Instant::now();
+    let wish = json!({"model": MODEL, "on": "cluster", "resources": {"cores": 1}});
+    let made = post(&suite, "/api/replicas", &wish).await;
+    assert_eq!((&made["kind"], &made["state"]), (&json!("cluster"), &json!("loading")), "{made}");
+    let id = made["id"].as_str().expect("an id").to_owned();
+    is_ready(&suite, &id, Duration::from_secs(120)).await;
+    println!("ready after {:.1} s", started.elapsed().as_secs_f64());
+    asked(&suite).await;
+    assert_eq!(kinds(&suite).await, ["cluster"], "nothing was loaded on this machine for it");
+
+    // without its gateway it goes on, and the next one finds it
+    suite.crash_and_restart();
+    is_ready(&suite, &id, Duration::from_secs(30)).await;
+    asked(&suite).await;
+    assert_eq!(kinds(&suite).await, ["cluster"], "the next gateway asks the same one");
+
+    // without its node it is dropped, and another job takes its place
+    let node = node_of(&get(&suite, "/api/cluster").await).expect("it holds a core");
+    cluster.node("kill", &node);
+    let lost = Instant::now();
+    until("it is dropped", Duration::from_secs(60), async || {
+        matches!(replica(&suite, &id).await.as_deref(), Some("failed" | "loading"))
+    })
+    .await;
+    println!("dropped {:.1} s after its node was killed", lost.elapsed().as_secs_f64());
+    is_ready(&suite, &id, Duration::from_secs(240)).await;
+    println!("on another node {:.1} s after that", lost.elapsed().as_secs_f64());
+    assert_ne!(node_of(&get(&suite, "/api/cluster").await).as_ref(), Some(&node));
+    asked(&suite).await;
+    cluster.node("start", &node);
+
+    let client = suite.client();
+    let stopped = client.delete(format!("{}/api/replicas/{id}", suite.url)).send().await.expect("an answer");
+    assert_eq!(stopped.status(), 204);
+    until("its job is gone", Duration::from_secs(60), async || {
+        replica(&suite, &id).await.is_none() && node_of(&get(&suite, "/api/cluster").await).is_none()
+    })
+    .await;
+
+    // one that can't be had says why
+    let wish = json!({"model": MODEL, "on": "cluster", "resources": {"accelerators": [{"family": "tpu", "count": 1}]}});
+    let made = post(&suite, "/api/replicas", &wish).await;
+    let id = made["id"].as_str().expect("an id").to_owned();
+    until("it is given up", Duration::from_secs(60), async || {
+        replica(&suite, &id).await.as_deref() == Some("failed")
+    })
+    .await;
+}

@@ -3,9 +3,9 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use rixin_base::{Cancel, ExternalId, Lang, ModelId, ReplicaId, Settings};
+use rixin_base::{Cancel, ExternalId, Lang, Message, ModelId, ReplicaId, Settings};
 use rixin_models::{Catalog, Manifest, ModelKind, ModelQuery, PullPreview, Puller, Registry};
-use rixin_store::{Registration, Store};
+use rixin_store::{Registration, Resources, Store};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -76,7 +76,7 @@ impl Control {
         let leased = Leased::open(&store, &settings, &options).await?;
         let core = Core::start(settings.clone(), options.clone())?;
         crate::jobs::check(&settings)?;
-        let jobs = Jobs::start(settings.clone(), &options, &store, core.clone());
+        let jobs = Jobs::start(settings.clone(), &options, &store, core.clone(), &registry);
         let tasks = vec![
             AbortOnDropHandle::new(tokio::spawn(stats::collect(Arc::downgrade(&core)))),
             AbortOnDropHandle::new(tokio::spawn(follow_registry(registry.clone(), core.clone()))),
@@ -223,6 +223,30 @@ impl Control {
         let id = self.core.start_replica(&Arc::new(facts))?.to_string();
         let status = self.core.statuses().into_iter().find(|status| status.id == id);
         status.ok_or(Error::ShuttingDown)
+    }
+
+    /// Has a replica of an installed model run as a job of the cluster; it waits for its turn when this returns. What `resources` leaves
+    /// open is chosen by the model.
+    ///
+    /// # Errors
+    /// There is no such installed model, or no cluster.
+    pub async fn start_on_cluster(&self, model: &str, resources: &Resources) -> Result<ReplicaStatus> {
+        if self.settings.slurm_url.is_empty() {
+            return Err(Error::Invalid {
+                param: "on",
+                why: Message::new(
+                    "no cluster is connected: set slurm_url to the address of its slurmrestd",
+                    "未接入集群：请将 slurm_url 设为其 slurmrestd 的地址",
+                ),
+            });
+        }
+        let name = self.named(model);
+        let facts = match name.parse::<ModelId>() {
+            Ok(id) => self.facts(&id).await?,
+            Err(_) => None,
+        };
+        let Some(facts) = facts else { return Err(self.unknown(model).await?) };
+        self.leased.add(&facts.name, resources).await
     }
 
     /// Stops a replica: it takes no more requests, the running ones get the drain time of the settings. A failed one is forgotten, and
@@ -385,7 +409,7 @@ fn served(manifest: &Manifest) -> ServedModel {
     }
 }
 
-fn facts_of(registry: &Registry, manifest: &Manifest, settings: &Settings) -> Result<Facts> {
+pub(crate) fn facts_of(registry: &Registry, manifest: &Manifest, settings: &Settings) -> Result<Facts> {
     Facts::new(manifest, registry.main_file(manifest), settings)
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use rixin_base::{Message, ModelId, ReplicaId, Settings};
-use rixin_store::{ClusterReplica, ClusterReplicas, ClusterState, Registration, Store, now_ms};
+use rixin_store::{ClusterReplica, ClusterReplicas, ClusterState, Registration, Resources, Store, now_ms};
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -176,6 +176,13 @@ impl Leased {
             reached.active.fetch_sub(1, Ordering::Relaxed);
         });
         Some(Chosen { id, remote, hold })
+    }
+
+    /// Wishes for one.
+    pub async fn add(&self, model: &str, resources: &Resources) -> Result<ReplicaStatus> {
+        let row = self.replicas.add(model, resources).await.map_err(Error::other)?;
+        self.look().await?;
+        Ok(status(&Known { row, reached: None }))
     }
 
     /// A process registers. False: its token is none that works.

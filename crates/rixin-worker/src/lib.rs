@@ -17,4 +17,5 @@ mod report;
 mod run;
 mod work;
 
+pub use devices::take as take_devices;
 pub use process::main;

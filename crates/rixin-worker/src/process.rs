@@ -38,6 +38,8 @@ const UNTOLD: u8 = 76;
 /// Runs an attempt from its specification's file to its end. With `lifeline` the end of standard input ends the process.
 pub fn main(spec: &Path, lifeline: bool) -> u8 {
     let _ = rustls::crypto::ring::default_provider().install_default();
+    // first of all: it may become another process
+    let devices = crate::devices::take();
     if lifeline {
         die_with_parent();
     }
@@ -47,15 +49,6 @@ pub fn main(spec: &Path, lifeline: bool) -> u8 {
             eprintln!("no runtime: {error}");
             return UNTOLD;
         }
-    };
-    let devices = match runtime.block_on(crate::devices::of_this_process()) {
-        Ok(Some(mut again)) => {
-            // only returns where it failed
-            let error = std::os::unix::process::CommandExt::exec(&mut again);
-            Err(Fault::internal(error))
-        }
-        Ok(None) => Ok(()),
-        Err(fault) => Err(fault),
     };
     let code = runtime.block_on(live(spec, devices));
     runtime.shutdown_timeout(Duration::from_secs(2));

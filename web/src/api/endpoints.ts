@@ -81,7 +81,8 @@ export const pulls = {
 
 export const replicas = {
   list: (signal?: AbortSignal) => call('get', '/api/replicas', { signal }),
-  start: (model: string) => call('post', '/api/replicas', { body: { model } }),
+  start: (model: string, on: 'machine' | 'cluster') =>
+    call('post', '/api/replicas', { body: { model, on } as { model: string } }),
   stop: (id: string) => call('delete', '/api/replicas/{id}', { path: { id } }),
 };
 

@@ -311,6 +311,8 @@ export const en = {
   'replicas.state.failed': 'Failed',
   'replicas.state.stopping': 'Stopping',
   'replicas.local': 'this machine',
+  'replicas.cluster': 'the cluster',
+  'replicas.on': 'Run on',
   'replicas.external': 'external',
   'replicas.active': '{active} of {slots} active',
   'replicas.activeOnly': '{active} active',

@@ -310,6 +310,8 @@ export const zh: Record<keyof typeof en, string> = {
   'replicas.state.failed': '失败',
   'replicas.state.stopping': '停止中',
   'replicas.local': '本机',
+  'replicas.cluster': '集群',
+  'replicas.on': '运行于',
   'replicas.external': '外部',
   'replicas.active': '{active}/{slots} 处理中',
   'replicas.activeOnly': '{active} 处理中',

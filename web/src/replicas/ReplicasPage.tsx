@@ -76,16 +76,17 @@ function ReplicaRow({ replica, onStop }: { replica: Replica; onStop: (() => void
   const t = useT();
   const lang = useLang();
   const { stats } = replica;
-  const local = replica.kind === 'local';
+  const place: 'local' | 'external' | 'cluster' = replica.kind;
+  const local = place === 'local';
   return (
     <li className="row">
       <div className="row-main">
         <strong>{replica.model}</strong>
         <Tag look={LOOKS[replica.state]}>{t(`replicas.state.${replica.state}` as TextKey)}</Tag>
-        <Tag>{t(local ? 'replicas.local' : 'replicas.external')}</Tag>
+        <Tag>{t(`replicas.${place}`)}</Tag>
       </div>
       <p className="row-facts">
-        {local && replica.memory_bytes ? <span>{bytes(replica.memory_bytes, lang)}</span> : null}
+        {place !== 'external' && replica.memory_bytes ? <span>{bytes(replica.memory_bytes, lang)}</span> : null}
         <span>
           {replica.slots > 0
             ? t('replicas.active', { active: replica.active, slots: replica.slots })
@@ -111,7 +112,7 @@ function ReplicaRow({ replica, onStop }: { replica: Replica; onStop: (() => void
         />
       )}
       {replica.error && <p className="field-error">{replica.error.message}</p>}
-      {onStop && local && replica.state !== 'stopping' && (
+      {onStop && place !== 'external' && replica.state !== 'stopping' && (
         <Button
           small
           className="row-action"

@@ -18,6 +18,7 @@ export function StartModel({ onStarted }: { onStarted: () => void }) {
     return [...chat.data, ...embedding.data];
   });
   const [chosen, setChosen] = useState('');
+  const [on, setOn] = useState<'machine' | 'cluster'>('machine');
   const [busy, setBusy] = useState(false);
   const all = list.data ?? [];
   const model = chosen || all[0]?.id || '';
@@ -25,7 +26,7 @@ export function StartModel({ onStarted }: { onStarted: () => void }) {
   const start = async () => {
     setBusy(true);
     try {
-      await replicas.start(model);
+      await replicas.start(model, on);
       onStarted();
     } catch (error) {
       toastError(t, error);
@@ -39,6 +40,15 @@ export function StartModel({ onStarted }: { onStarted: () => void }) {
         value={model}
         onChange={setChosen}
         choices={all.map(({ id, name }) => ({ value: id, label: name || id }))}
+      />
+      <Select
+        label={t('replicas.on')}
+        value={on}
+        onChange={(value) => setOn(value === 'cluster' ? 'cluster' : 'machine')}
+        choices={[
+          { value: 'machine', label: t('replicas.local') },
+          { value: 'cluster', label: t('replicas.cluster') },
+        ]}
       />
       <Button icon="play" busy={busy} onClick={() => void start()}>
         {t('replicas.startButton')}

@@ -6,6 +6,7 @@ use axum::{
 };
 use http::StatusCode;
 use rixin_control::{MemoryPlan, ReplicaView};
+use rixin_store::Resources;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -31,6 +32,24 @@ pub(crate) struct Replicas {
 pub(crate) struct NewReplica {
     /// The model.
     pub model: String,
+    /// Where it runs; this machine if absent.
+    #[serde(default)]
+    pub on: Place,
+    /// What it may take on the cluster; what is left open is chosen by the model.
+    #[serde(default)]
+    pub resources: Resources,
+}
+
+/// Where a replica is to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = ReplicaOn)]
+pub(crate) enum Place {
+    /// This machine.
+    #[default]
+    Machine,
+    /// The cluster, as a job of it.
+    Cluster,
 }
 
 /// The replicas, and the memory that they take.
@@ -50,7 +69,10 @@ pub(crate) async fn start(
     Json(new): Json<NewReplica>,
 ) -> ApiResult<(StatusCode, Reply<ReplicaView>)> {
     audit::about(&new.model, &serde_json::Value::Null);
-    let replica = state.control.start_replica(&new.model).await?;
+    let replica = match new.on {
+        Place::Machine => state.control.start_replica(&new.model).await?,
+        Place::Cluster => state.control.start_on_cluster(&new.model, &new.resources).await?,
+    };
     Ok((StatusCode::ACCEPTED, Reply(replica.view(info.lang))))
 }
 

@@ -353,7 +353,7 @@ pub(super) fn write_spec(
 }
 
 /// Where the job's process asks models.
-fn gateway(settings: &Settings) -> String {
+pub(super) fn gateway(settings: &Settings) -> String {
     if !settings.gateway_url.is_empty() {
         return settings.gateway_url.clone();
     }

@@ -18,6 +18,7 @@ use std::{
 use parking_lot::Mutex;
 use rixin_base::{Code, Fault, JobId, Settings};
 use rixin_jobs::{Policy, after};
+use rixin_models::Registry;
 use rixin_store::{Cause, Claim, Ended, Store, Supervisor, Verdict, now_ms};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::task::AbortOnDropHandle;
@@ -29,7 +30,7 @@ use self::{
     executor::{Executor, Started, Watched},
     local::{Local, Over},
     process::Process,
-    slurm::Slurm,
+    slurm::{Slurm, replicas::Minder},
 };
 use crate::{Error, Options, Result, core::Core};
 
@@ -54,6 +55,8 @@ pub struct Jobs {
     policy: Policy,
     wake: Notify,
     wake_cluster: Notify,
+    /// Looks after the cluster's replicas.
+    minder: Option<Arc<Minder>>,
     tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
 
@@ -63,6 +66,7 @@ impl Jobs {
         options: &Options,
         store: &Store,
         core: Arc<Core>,
+        registry: &Registry,
     ) -> Arc<Self> {
         let (sender, over) = mpsc::unbounded_channel();
         let lease = options.job_lease;
@@ -70,23 +74,33 @@ impl Jobs {
             Local::new(Arc::clone(&settings), options.launcher.clone(), lease, Arc::clone(&core), sender);
         let supervisor = store.supervisor();
         let slurm = Slurm::new(&settings, options.launcher.clone(), lease, supervisor.clone());
+        let owner = Process::own().to_string();
+        let minder = slurm.as_ref().map(|slurm| {
+            let replicas = store.cluster_replicas();
+            let (slurm, settings) = (Arc::clone(slurm), Arc::clone(&settings));
+            Minder::new(slurm, settings, registry.clone(), replicas, owner.clone(), options.replica_lease)
+        });
         let jobs = Arc::new(Self {
             settings,
             supervisor,
             core,
             local,
             slurm,
-            owner: Process::own().to_string(),
+            owner,
             lease,
             policy: options.job_policy.clone(),
             wake: Notify::new(),
             wake_cluster: Notify::new(),
+            minder,
             tasks: Mutex::default(),
         });
         let mut tasks = vec![AbortOnDropHandle::new(tokio::spawn(supervise(Arc::downgrade(&jobs), over)))];
         if let Some(slurm) = &jobs.slurm {
             let tending = tend_cluster(Arc::downgrade(&jobs), Arc::clone(slurm));
             tasks.push(AbortOnDropHandle::new(tokio::spawn(tending)));
+        }
+        if let Some(minder) = &jobs.minder {
+            tasks.push(AbortOnDropHandle::new(tokio::spawn(Minder::mind(Arc::downgrade(minder)))));
         }
         *jobs.tasks.lock() = tasks;
         jobs
@@ -103,6 +117,9 @@ impl Jobs {
     pub(crate) async fn shutdown(&self, drain: Duration) {
         self.tasks.lock().clear();
         self.local.interrupt_all();
+        if let Some(minder) = &self.minder {
+            minder.release().await;
+        }
         let deadline = tokio::time::Instant::now() + drain.min(LET_GO);
         while !self.local.is_empty() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(50)).await;

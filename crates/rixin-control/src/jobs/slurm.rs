@@ -7,6 +7,8 @@
 //!
 //! Slurm starts a job of a lost node again by itself, under the same number; its process then takes over as the next attempt.
 
+pub(super) mod replicas;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
@@ -230,7 +232,8 @@ impl Slurm {
         Ok(found)
     }
 
-    fn script(&self, spec: &std::path::Path) -> String {
+    /// A script that becomes a command of the suite.
+    fn script(&self, command: &str, spec: &std::path::Path) -> String {
         let program = if self.settings.slurm_program.is_empty() {
             self.launcher.path().display().to_string()
         } else {
@@ -238,10 +241,16 @@ impl Slurm {
         };
         let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
         format!(
-            "#!/bin/sh\numask 077\nexec {} job run --spec {}\n",
+            "#!/bin/sh\numask 077\nexec {} {command} --spec {}\n",
             quoted(&program),
             quoted(&spec.display().to_string())
         )
+    }
+
+    /// What the settings add to the environment.
+    fn environment(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        let pairs = self.settings.slurm_environment.split_whitespace();
+        pairs.filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned()))
     }
 
     async fn submission(&self, client: &Client, claimed: &Claimed) -> Result<Submit, Refused> {
@@ -254,11 +263,7 @@ impl Slurm {
             ("OMP_NUM_THREADS".to_owned(), threads.clone()),
             ("RAYON_NUM_THREADS".to_owned(), threads),
         ]);
-        for pair in self.settings.slurm_environment.split_whitespace() {
-            if let Some((name, value)) = pair.split_once('=') {
-                environment.insert(name.to_owned(), value.to_owned());
-            }
-        }
+        environment.extend(self.environment());
         let mut gres = Vec::new();
         for wanted in &job.resources.accelerators {
             gres.push(GresRequest::new(&wanted.family, wanted.model.as_deref(), wanted.count)?);
@@ -268,7 +273,7 @@ impl Slurm {
             comment: format!("{}: {}", job.kind, job.title).chars().take(200).collect(),
             account: self.account(client, job.tenant).await?,
             partition: self.settings.slurm_partition.clone(),
-            script: self.script(&spec),
+            script: self.script("job run", &spec),
             environment,
             cwd: folder,
             stdout: log.clone(),
