@@ -12,6 +12,7 @@ use Noted::{As, Not};
 
 const METERED: &str = "asks a model: the ledger has who, when, which model and how much";
 const OWN_TALK: &str = "the caller's own conversation, as much as asking is";
+const OWN_PROCESS: &str = "a process of the suite on a cluster's node says that it lives; its start has its row";
 const CHANGES_NOTHING: &str = "looks only; POST because it has a body or takes long";
 
 /// Method, path, and what it leaves.
@@ -40,6 +41,8 @@ pub const MUTATING: &[(&str, &str, Noted)] = &[
     ("DELETE", "/api/pulls/{id}", As("model.pull_cancel")),
     ("POST", "/api/replicas", As("replica.start")),
     ("DELETE", "/api/replicas/{id}", As("replica.stop")),
+    ("POST", "/api/replicas/register", Not(OWN_PROCESS)),
+    ("POST", "/api/replicas/{id}/renew", Not(OWN_PROCESS)),
     ("POST", "/api/externals", As("external.add")),
     ("DELETE", "/api/externals/{id}", As("external.remove")),
     ("POST", "/api/conversations", Not(OWN_TALK)),

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use rixin_base::{Code, Fault, ReplicaId, Settings};
+use rixin_base::{Code, Fault, ModelId, ReplicaId, Settings};
 use rixin_models::Registry;
 use rixin_protocol::replica::{ClusterSpec, Report};
 use rixin_slurm::{Client, Error as SlurmError, GresRequest, Job as SlurmJob, Phase, Refusal, Signal, State, Submit, SubmitToken};
@@ -36,7 +36,7 @@ const CORES: u32 = 4;
 const LOSSES: u32 = 5;
 
 /// Who looks after them.
-pub(crate) struct Minder {
+pub(in crate::jobs) struct Minder {
     slurm: Arc<Slurm>,
     settings: Arc<Settings>,
     registry: Registry,
@@ -221,7 +221,7 @@ impl Minder {
 
     async fn facts(&self, model: &str) -> Result<Facts> {
         let missing = || Error::NotInstalled { name: model.to_owned() };
-        let id = model.parse().map_err(|_| missing())?;
+        let id: ModelId = model.parse().map_err(|_| missing())?;
         let manifest = self.registry.find(&id).await.map_err(Error::other)?.ok_or_else(missing)?;
         facts_of(&self.registry, &manifest, &self.settings)
     }
@@ -255,7 +255,7 @@ impl Minder {
             .accelerators
             .iter()
             .map(|one| GresRequest::new(&one.family, one.model.as_deref(), one.count))
-            .collect::<std::result::Result<_, _>>()
+            .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(Error::other)?;
         Ok(Submit {
             token: token(row.id, row.attempt).map_err(Error::other)?,
