@@ -77,7 +77,6 @@ function ReplicaRow({ replica, onStop }: { replica: Replica; onStop: (() => void
   const lang = useLang();
   const { stats } = replica;
   const place: 'local' | 'external' | 'cluster' = replica.kind;
-  const local = place === 'local';
   return (
     <li className="row">
       <div className="row-main">

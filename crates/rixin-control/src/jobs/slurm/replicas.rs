@@ -56,7 +56,7 @@ impl Minder {
         loop {
             let Some(strong) = this.upgrade() else { return };
             if let Err(error) = strong.look().await {
-                strong.slurm.in_trouble(&error);
+                strong.slurm.in_trouble(Fault::from(error));
             }
             drop(strong);
             tokio::time::sleep(LOOK).await;
