@@ -22,6 +22,8 @@ const KEY: &str = "0123456789abcdef0123456789abcdef0123456789a";
 struct Process {
     address: SocketAddr,
     keys: Arc<Mutex<Vec<String>>>,
+    /// How often the suite's own header came.
+    own: Arc<Mutex<u32>>,
     _tasks: JoinSet<()>,
 }
 
@@ -29,16 +31,18 @@ async fn process() -> Process {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let keys = Arc::<Mutex<Vec<String>>>::default();
-    let (seen, mut tasks) = (Arc::clone(&keys), JoinSet::new());
+    let own = Arc::<Mutex<u32>>::default();
+    let (seen, owned, mut tasks) = (Arc::clone(&keys), Arc::clone(&own), JoinSet::new());
     tasks.spawn(async move {
         let mut connections = JoinSet::new();
         loop {
             let (socket, _) = listener.accept().await.expect("accepts");
-            let seen = Arc::clone(&seen);
+            let (seen, owned) = (Arc::clone(&seen), Arc::clone(&owned));
             connections.spawn(async move {
                 let service = service_fn(|request: Request<Incoming>| {
                     let key = request.headers().get("authorization").and_then(|v| v.to_str().ok()).unwrap_or_default();
                     seen.lock().push(key.to_owned());
+                    *owned.lock() += u32::from(request.headers().contains_key("x-rixin-usage-comment"));
                     let body = json!({"object": "list", "data": [{"id": "m"}]}).to_string();
                     async move { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(body)))) }
                 });
@@ -46,7 +50,7 @@ async fn process() -> Process {
             });
         }
     });
-    Process { address, keys, _tasks: tasks }
+    Process { address, keys, own, _tasks: tasks }
 }
 
 /// A replica that was handed out: its id and the token of its attempt.
@@ -82,7 +86,10 @@ async fn a_registered_replica_is_asked_with_its_key_until_it_is_stopped() {
 
     let lease = bed.acquire("m").await.expect("it is up");
     assert_eq!((lease.replica(), lease.is_external()), (id.to_string().as_str(), false));
-    lease.send(ask("echo")).await.expect("an answer");
+    let mut request = ask("echo");
+    request.headers_mut().insert("x-rixin-usage-comment", http::HeaderValue::from_static("1"));
+    lease.send(request).await.expect("an answer");
+    assert_eq!(*process.own.lock(), 1, "what the ledger needs of a stream is asked for");
     assert!(process.keys.lock().iter().all(|key| *key == format!("Bearer {KEY}")));
     let shown = bed.local("m");
     assert_eq!((shown[0].place, shown[0].state, shown[0].active), (ReplicaPlace::Cluster, ReplicaState::Ready, 1));

@@ -26,9 +26,22 @@ const CHILD: &str = "RIXIN_REPLICA_CHILD_SPEC";
 /// The body of the test that is no test: in a process started by [`Replica::start`] it is the replica.
 pub fn be_the_child() {
     if let Some(spec) = std::env::var_os(CHILD) {
-        let code = rixin_replica::main(Path::new(&spec));
+        let code = rixin_replica::main(Path::new(&spec), |serving| Box::pin(told(serving)));
         std::process::exit(if code == std::process::ExitCode::SUCCESS { 0 } else { 1 });
     }
+}
+
+/// What [`Replica::served`] reads. The process is wanted until a file says that it is not.
+async fn told(serving: rixin_replica::Serving) -> rixin_base::Fault {
+    let spec = PathBuf::from(std::env::var_os(CHILD).expect("it is the child"));
+    let said = json!({"port": serving.port, "key": serving.key, "slots": serving.slots});
+    let partly = spec.with_extension("part");
+    std::fs::write(&partly, said.to_string()).expect("written");
+    std::fs::rename(partly, spec.with_extension("served")).expect("renamed");
+    while !spec.with_extension("unwanted").exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    rixin_base::Fault::new(rixin_base::Code::ReplicaLost, "not wanted any more", "不再需要")
 }
 
 /// The model's file: `RIXIN_TEST_MODEL` (SmolLM2 alone), else in `RIXIN_TEST_CACHE`, else in the cache of the home folder.
@@ -102,6 +115,22 @@ impl Replica {
         // The test harness also prints that it runs long, and dies where nobody reads that.
         std::thread::spawn(move || lines.for_each(drop));
         Some(Self { child, stdin, spec, last: last.expect("a report"), _dir: dir })
+    }
+
+    /// Where it answers, and with which key, if it listens on a port.
+    pub fn served(&self) -> Value {
+        let path = self._dir.path().join("spec.served");
+        loop {
+            match std::fs::read(&path) {
+                Ok(bytes) => return serde_json::from_slice(&bytes).expect("JSON"),
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(5)),
+            }
+        }
+    }
+
+    /// Says that it is not wanted any more.
+    pub fn unwanted(&self) {
+        std::fs::write(self._dir.path().join("spec.unwanted"), "").expect("written");
     }
 
     pub async fn send(
