@@ -316,7 +316,8 @@ async fn asked(suite: &Suite) {
 }
 
 fn node_of(nodes: &Value) -> Option<String> {
-    let busy = nodes["cluster"]["nodes"].as_array()?.iter().find(|node| node["cores_used"].as_u64() > Some(0))?;
+    let busy =
+        nodes["cluster"]["nodes"].as_array()?.iter().find(|node| node["cores_used"].as_u64() > Some(0))?;
     busy["name"].as_str().map(str::to_owned)
 }
 

@@ -211,7 +211,9 @@ impl Leased {
     /// A sign of life. False: it is not wanted any more.
     pub async fn renew(&self, id: ReplicaId, key: &str) -> Result<bool> {
         let renewed = self.replicas.renew(id, key, self.lease_ms()).await.map_err(Error::other)?;
-        if let Some(reached) = self.known.read().get(&id).and_then(|known| known.reached.as_ref()).filter(|_| renewed) {
+        if let Some(reached) =
+            self.known.read().get(&id).and_then(|known| known.reached.as_ref()).filter(|_| renewed)
+        {
             reached.lease_until.store(now_ms() + self.lease_ms(), Ordering::Relaxed);
         }
         Ok(renewed)
@@ -245,7 +247,11 @@ impl Leased {
     pub async fn stop_model(&self, model: &ModelId) {
         let all: Vec<ReplicaId> = {
             let known = self.known.read();
-            known.values().filter(|known| known.row.model == model.as_str()).map(|known| known.row.id).collect()
+            known
+                .values()
+                .filter(|known| known.row.model == model.as_str())
+                .map(|known| known.row.id)
+                .collect()
         };
         for id in all {
             if let Err(error) = self.stop(id).await {

@@ -40,7 +40,11 @@ async fn process() -> Process {
             let (seen, owned) = (Arc::clone(&seen), Arc::clone(&owned));
             connections.spawn(async move {
                 let service = service_fn(|request: Request<Incoming>| {
-                    let key = request.headers().get("authorization").and_then(|v| v.to_str().ok()).unwrap_or_default();
+                    let key = request
+                        .headers()
+                        .get("authorization")
+                        .and_then(|v| v.to_str().ok())
+                        .unwrap_or_default();
                     seen.lock().push(key.to_owned());
                     *owned.lock() += u32::from(request.headers().contains_key("x-rixin-usage-comment"));
                     let body = json!({"object": "list", "data": [{"id": "m"}]}).to_string();
@@ -92,7 +96,10 @@ async fn a_registered_replica_is_asked_with_its_key_until_it_is_stopped() {
     assert_eq!(*process.own.lock(), 1, "what the ledger needs of a stream is asked for");
     assert!(process.keys.lock().iter().all(|key| *key == format!("Bearer {KEY}")));
     let shown = bed.local("m");
-    assert_eq!((shown[0].place, shown[0].state, shown[0].active), (ReplicaPlace::Cluster, ReplicaState::Ready, 1));
+    assert_eq!(
+        (shown[0].place, shown[0].state, shown[0].active),
+        (ReplicaPlace::Cluster, ReplicaState::Ready, 1)
+    );
     assert_eq!((shown[0].slots, shown[0].memory_bytes), (2, 7 * MIB));
     drop(lease);
     assert_eq!(bed.states("m"), [ReplicaState::Idle]);

@@ -10,9 +10,9 @@ use std::{
     sync::Arc,
 };
 
+use rand::{RngExt as _, distr::Alphanumeric};
 use rixin_base::{Code, Fault};
 use rixin_chat::{Engine, EngineOptions};
-use rand::{RngExt as _, distr::Alphanumeric};
 use rixin_protocol::replica::{ClusterSpec, FaultReport, ReplicaKind, ReplicaSpec, Report};
 
 use crate::server::{App, router};
@@ -188,7 +188,8 @@ async fn serve_cluster(app: App, keep: Keep) -> Result<(), Fault> {
     let (context_length, slots, memory_bytes) = (info.context_length, info.slots, info.memory_bytes);
     report(&Report::Ready { context_length, slots, memory_bytes });
     tracing::info!(model = %app.spec.model, port, "ready");
-    let routes = router(Arc::new(app)).layer(axum::middleware::from_fn_with_state(Arc::<str>::from(key.as_str()), with_key));
+    let routes = router(Arc::new(app))
+        .layer(axum::middleware::from_fn_with_state(Arc::<str>::from(key.as_str()), with_key));
     let unwanted = Arc::new(std::sync::OnceLock::new());
     let told = Arc::clone(&unwanted);
     let kept = keep(Serving { cluster, port, key, context_length, slots, memory_bytes });

@@ -52,6 +52,8 @@ async fn it_answers_to_its_key_alone_and_ends_when_it_is_not_wanted() {
     let (status, _) = ask(port, "/v1/chat/completions", &body, Some(key)).await;
     assert_eq!(status, 200);
     replica.unwanted();
-    let ended = tokio::task::spawn_blocking(move || replica.child.wait().expect("it was our child")).await.expect("waited");
+    let ended = tokio::task::spawn_blocking(move || replica.child.wait().expect("it was our child"))
+        .await
+        .expect("waited");
     assert_eq!(ended.code(), Some(1), "it says that this was not its own wish");
 }

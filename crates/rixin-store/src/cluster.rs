@@ -69,7 +69,10 @@ pub struct Registration {
 
 impl std::fmt::Debug for Registration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registration").field("address", &self.address).field("slots", &self.slots).finish_non_exhaustive()
+        f.debug_struct("Registration")
+            .field("address", &self.address)
+            .field("slots", &self.slots)
+            .finish_non_exhaustive()
     }
 }
 
@@ -189,8 +192,7 @@ impl ClusterReplicas {
         let mut one = sql("SELECT ");
         one.push(COLUMNS).push(" FROM cluster_replicas WHERE id = ").push_bind(id.to_string());
         let db = self.store.db();
-        let row =
-            db.fetch_optional(one).await?.ok_or_else(|| Error::not_found("replica", "副本", id))?;
+        let row = db.fetch_optional(one).await?.ok_or_else(|| Error::not_found("replica", "副本", id))?;
         replica_of(&row).map_err(|error| db.failed(error))
     }
 
@@ -296,11 +298,8 @@ impl ClusterReplicas {
         said: &Registration,
         lease_ms: i64,
     ) -> Result<bool, Error> {
-        let facts = Facts {
-            slots: said.slots,
-            context_length: said.context_length,
-            memory_bytes: said.memory_bytes,
-        };
+        let facts =
+            Facts { slots: said.slots, context_length: said.context_length, memory_bytes: said.memory_bytes };
         let mut tx = self.store.db().write().await?;
         let now = now_ms();
         let done = tx

@@ -13,7 +13,8 @@ const TOLD: &str = "RIXIN_DEVICES_TOLD";
 /// # Errors
 /// The cluster does not say which they are.
 pub fn take() -> Result<(), Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::internal)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::internal)?;
     let Some(mut again) = runtime.block_on(of_this_process())? else { return Ok(()) };
     drop(runtime);
     // only returns where it failed

@@ -37,7 +37,10 @@ async fn a_replica_registers_once_and_renews(database: Database) {
     assert!(!replicas.register(wished.id, "rxr-wrong", &said("k1"), 5000).await.expect("asked"));
     assert!(!replicas.renew(wished.id, "k1", 5000).await.expect("asked"), "it has not registered");
     assert!(replicas.register(wished.id, &token, &said("k1"), 5000).await.expect("asked"));
-    assert!(replicas.register(wished.id, &token, &said("k1"), 5000).await.expect("asked"), "the same process");
+    assert!(
+        replicas.register(wished.id, &token, &said("k1"), 5000).await.expect("asked"),
+        "the same process"
+    );
     assert!(!replicas.register(wished.id, &token, &said("k2"), 5000).await.expect("asked"), "another one");
     let ready = replicas.get(wished.id).await.expect("there");
     assert_eq!((ready.state, ready.registration.as_ref()), (ClusterState::Ready, Some(&said("k1"))));

@@ -17,7 +17,10 @@ use std::{
 use rixin_base::{Code, Fault, ModelId, ReplicaId, Settings};
 use rixin_models::Registry;
 use rixin_protocol::replica::{ClusterSpec, Report};
-use rixin_slurm::{Client, Error as SlurmError, GresRequest, Job as SlurmJob, Phase, Refusal, Signal, State, Submit, SubmitToken};
+use rixin_slurm::{
+    Client, Error as SlurmError, GresRequest, Job as SlurmJob, Phase, Refusal, Signal, State, Submit,
+    SubmitToken,
+};
 use rixin_store::{Cause, ClusterReplica, ClusterReplicas, ClusterState, now_ms};
 use tokio::time::Instant;
 
@@ -47,7 +50,14 @@ pub(in crate::jobs) struct Minder {
 }
 
 impl Minder {
-    pub fn new(slurm: Arc<Slurm>, settings: Arc<Settings>, registry: Registry, replicas: ClusterReplicas, owner: String, lease: Duration) -> Arc<Self> {
+    pub fn new(
+        slurm: Arc<Slurm>,
+        settings: Arc<Settings>,
+        registry: Registry,
+        replicas: ClusterReplicas,
+        owner: String,
+        lease: Duration,
+    ) -> Arc<Self> {
         Arc::new(Self { slurm, settings, registry, replicas, owner, lease, since: Instant::now() })
     }
 
@@ -117,7 +127,9 @@ impl Minder {
             }
             // a gateway ended between handing it out and noting that, or its answer was lost; one that a lost node does not let go of is
             // no reason to wait
-            (_, Some(job)) if job.state != State::Completing => client.cancel(job.id, Signal::Cancel).await.map_err(Error::other),
+            (_, Some(job)) if job.state != State::Completing => {
+                client.cancel(job.id, Signal::Cancel).await.map_err(Error::other)
+            }
             (_, None) if row.place.is_some() => self.over(&row, job.as_ref()).await,
             _ if row.not_before <= now_ms() => self.hand_out(client, &row).await,
             _ => Ok(()),
@@ -166,7 +178,9 @@ impl Minder {
         let (cause, fault) = ending(job, &stem.with_extension("log"));
         match cause {
             Cause::Lost | Cause::TimedOut => self.ended(row, &fault, true).await,
-            Cause::Crashed => self.ended(row, &said(&stem.with_extension("out")).unwrap_or(fault), false).await,
+            Cause::Crashed => {
+                self.ended(row, &said(&stem.with_extension("out")).unwrap_or(fault), false).await
+            }
             _ => self.ended(row, &fault, false).await,
         }
     }
@@ -187,7 +201,9 @@ impl Minder {
             Ok(facts) => facts,
             Err(error) => return self.ended(row, &Fault::from(error), false).await,
         };
-        let Some((number, key)) = self.replicas.begin(row).await.map_err(Error::other)? else { return Ok(()) };
+        let Some((number, key)) = self.replicas.begin(row).await.map_err(Error::other)? else {
+            return Ok(());
+        };
         let begun = ClusterReplica { attempt: number, ..row.clone() };
         let submitted = match self.submission(&begun, &facts, key) {
             Ok(submit) => client.submit(&submit).await.map(|id| (id, submit.token)),
@@ -212,7 +228,8 @@ impl Minder {
             Err(error) => {
                 let hopeless = matches!(
                     error,
-                    SlurmError::Refused { kind: Refusal::Resources | Refusal::Partition, .. } | SlurmError::Invalid { .. }
+                    SlurmError::Refused { kind: Refusal::Resources | Refusal::Partition, .. }
+                        | SlurmError::Invalid { .. }
                 );
                 self.ended(&begun, &Fault::from(error), !hopeless).await
             }
@@ -268,7 +285,11 @@ impl Minder {
             stdout: stem.with_extension("out"),
             stderr: stem.with_extension("log"),
             cpus: cores,
-            memory_bytes: if wanted.memory_bytes == 0 { facts.ask.need.saturating_add(BESIDES) } else { wanted.memory_bytes },
+            memory_bytes: if wanted.memory_bytes == 0 {
+                facts.ask.need.saturating_add(BESIDES)
+            } else {
+                wanted.memory_bytes
+            },
             gres,
             time_limit: wanted.time_limit_secs.map(Duration::from_secs),
             requeue: false,
@@ -311,7 +332,8 @@ mod tests {
         assert_eq!(said(&out), None);
         let fault = Fault::new(Code::LoadFailed, "no such file", "文件不存在");
         let line = serde_json::to_string(&Report::Failed { fault: (&fault).into() }).expect("JSON");
-        std::fs::write(&out, format!("{{\"event\":\"loading\",\"fraction\":0.0}}\n{line}\n")).expect("written");
+        std::fs::write(&out, format!("{{\"event\":\"loading\",\"fraction\":0.0}}\n{line}\n"))
+            .expect("written");
         assert_eq!(said(&out), Some(fault));
     }
 

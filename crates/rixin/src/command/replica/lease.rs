@@ -33,7 +33,8 @@ pub fn keep(serving: Serving) -> Pin<Box<dyn Future<Output = Fault> + Send>> {
 
 async fn kept(serving: Serving) -> Fault {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = match reqwest::Client::builder().no_proxy().timeout(TIMEOUT).connect_timeout(TIMEOUT).build() {
+    let client = match reqwest::Client::builder().no_proxy().timeout(TIMEOUT).connect_timeout(TIMEOUT).build()
+    {
         Ok(client) => client,
         Err(error) => return Fault::internal(error),
     };
@@ -60,7 +61,9 @@ async fn kept(serving: Serving) -> Fault {
             Answer::Granted(lease) => break lease,
             Answer::Refused(why) => return unwanted(&why),
             Answer::Unheard(why) if begun.elapsed() > PATIENCE => return unreachable(&base, &why),
-            Answer::Unheard(why) => tracing::warn!(gateway = base, why, "the gateway does not answer; it is asked again"),
+            Answer::Unheard(why) => {
+                tracing::warn!(gateway = base, why, "the gateway does not answer; it is asked again")
+            }
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -73,7 +76,9 @@ async fn kept(serving: Serving) -> Fault {
             Answer::Granted(granted) => lease = granted,
             Answer::Refused(why) => return unwanted(&why),
             // whoever looks after it decides how long a silent one is waited for; it goes on when a gateway is back
-            Answer::Unheard(why) => tracing::warn!(gateway = base, why, "the lease could not be renewed; it is tried again"),
+            Answer::Unheard(why) => {
+                tracing::warn!(gateway = base, why, "the lease could not be renewed; it is tried again")
+            }
         }
     }
 }
@@ -84,7 +89,8 @@ async fn address(gateway: &str, port: u16) -> Result<String, String> {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
     let to = (host, url.port_or_known_default().unwrap_or(80));
     let connecting = tokio::net::TcpStream::connect(to);
-    let stream = tokio::time::timeout(TIMEOUT, connecting).await.map_err(|_| "it does not answer".to_owned())?;
+    let stream =
+        tokio::time::timeout(TIMEOUT, connecting).await.map_err(|_| "it does not answer".to_owned())?;
     let ip = stream.and_then(|stream| stream.local_addr()).map_err(|error| error.to_string())?.ip();
     Ok(match ip.to_canonical() {
         IpAddr::V4(ip) => format!("http://{ip}:{port}/v1"),
@@ -141,7 +147,9 @@ fn unreachable(gateway: &str, why: &str) -> Fault {
     let secs = PATIENCE.as_secs();
     Fault::new(
         Code::BadUpstream,
-        format!("the gateway {gateway} did not answer for {secs} s ({why}): set gateway_url to an address that the nodes reach"),
+        format!(
+            "the gateway {gateway} did not answer for {secs} s ({why}): set gateway_url to an address that the nodes reach"
+        ),
         format!("网关 {gateway} 在 {secs} 秒内没有响应（{why}）：请将 gateway_url 设为各节点可访问的地址"),
     )
 }
