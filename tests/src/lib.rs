@@ -84,7 +84,7 @@ impl Suite {
         let made = run(&env, &["keys", "create", "tests", "--role", "admin", "--json"]);
         let key = made["key"].as_str().expect("a key").to_owned();
         let listen =
-            env.iter().rfind(|(name, _)| name == "RIXIN_LISTEN").map(|(_, v)| v.clone()).expect("an address");
+            env.iter().find(|(name, _)| name == "RIXIN_LISTEN").map(|(_, v)| v.clone()).expect("an address");
         let url = format!("http://{listen}");
         let server = serve(&env);
         Suite { data, url, key, server, env }

@@ -13,15 +13,10 @@ const ORDER: &[&str] = &[
     "rixin",
     "rixin-api",
     "rixin-control",
-    "rixin-worker",
     "rixin-replica",
     "rixin-chat",
     "rixin-models",
-    "rixin-jobs",
-    "rixin-slurm",
-    "rixin-oidc",
     "rixin-store",
-    "rixin-provenance",
     "rixin-protocol",
     "rixin-base",
 ];
@@ -41,31 +36,7 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
         "a replica knows one file and one socket",
     ),
     ("rixin-models", &["axum", "rixin-store", "llama-cpp-2"], "the registry knows no tenants and no engine"),
-    (
-        "rixin-jobs",
-        &["axum", "rixin-models", "llama-cpp-2"],
-        "what kinds there are is no matter of who runs them",
-    ),
-    (
-        "rixin-store",
-        &["axum", "rixin-models", "llama-cpp-2"],
-        "the store keeps rows and blobs and knows no routes",
-    ),
-    (
-        "rixin-slurm",
-        &["axum", "sqlx", "rixin-store", "rixin-models", "rixin-protocol"],
-        "a cluster's client knows no tenants, jobs table or models",
-    ),
-    (
-        "rixin-oidc",
-        &["axum", "sqlx", "rixin-store", "rixin-models"],
-        "a provider's client knows no routes, tenants or databases",
-    ),
-    (
-        "rixin-provenance",
-        &["axum", "hyper", "reqwest", "sqlx", "rixin-store", "rixin-models", "openssl-sys"],
-        "provenance knows files, keys and certificates: no routes, tenants or databases",
-    ),
+    ("rixin-store", &["axum", "reqwest", "rixin-models"], "the store keeps rows and knows no routes"),
     ("rixin-protocol", &["axum", "hyper", "reqwest"], "wire types know no sockets"),
     ("rixin-base", &["hyper", "sqlx", "serde_yaml"], "the base knows nothing above it"),
 ];

@@ -9,11 +9,7 @@ import './specs/history.mjs';
 import './specs/faults.mjs';
 import './specs/models.mjs';
 import './specs/replicas.mjs';
-import './specs/jobs.mjs';
 import './specs/keys.mjs';
-import './specs/audit.mjs';
-import './specs/quotas.mjs';
-import './specs/members.mjs';
 import './specs/reach.mjs';
 import './specs/axe.mjs';
 

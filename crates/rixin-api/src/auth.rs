@@ -1,173 +1,34 @@
-//! Who is asking: `Authorization: Bearer KEY`, or `x-api-key: KEY` as Anthropic's clients send it. The process of a job sends its
-//! attempt's token in a key's place, and is then the job's owner, as far as asking models goes.
-//!
-//! A handler takes `by::RIGHT` where it would take a [`Caller`]: so a request is refused before its body is read.
+//! Who is asking: `Authorization: Bearer KEY`, or `x-api-key: KEY` as Anthropic's clients send it.
 
 use std::{ops::Deref, sync::Arc};
 
-use axum::extract::{FromRequestParts, MatchedPath};
+use axum::extract::FromRequestParts;
 use http::{HeaderMap, header, request::Parts};
-use rixin_base::{Code, Fault, JobId, Lang, SessionId};
-use rixin_store::{Acting, Actor, Identity, Right, TenantScope};
+use rixin_base::{Code, Fault};
+use rixin_store::{Identity, Role};
 
-use crate::{AppState, address, cookie, error::ApiError};
-
-/// What the token of an attempt starts with.
-const ATTEMPT: &str = "rxj-";
-/// What the process of a job may ask: models, and nothing that is kept.
-const FOR_JOBS: &[&str] = &[
-    "/v1/chat/completions",
-    "/v1/completions",
-    "/v1/embeddings",
-    "/v1/messages",
-    "/v1/messages/count_tokens",
-    "/v1/models",
-    "/v1/models/{id}",
-];
+use crate::{AppState, error::ApiError};
 
 /// Somebody with a key that works.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller {
-    identity: Arc<Identity>,
-    /// The job whose process asks on the key's behalf.
-    pub job: Option<JobId>,
-    /// The session whose cookie vouches for the caller.
-    pub session: Option<SessionId>,
-}
-
-impl Caller {
-    /// Whose jobs the caller sees: everybody's in the organisation, or the own ones.
-    pub fn jobs_scope(&self) -> TenantScope {
-        if self.may(Right::AllJobs) { self.scope.of_tenant() } else { self.scope }
-    }
-
-    /// Refuses a model that the key is not for.
-    ///
-    /// # Errors
-    /// [`Code::ModelDenied`].
-    pub fn may_ask(&self, model: &str) -> Result<(), Fault> {
-        if self.limits.allow_model(model) {
-            return Ok(());
-        }
-        let name = &self.name;
-        let fault = Fault::new(
-            Code::ModelDenied,
-            format!(
-                "the key {name:?} is not for the model {model:?}: GET /v1/models lists those that it may ask"
-            ),
-            format!("密钥 {name:?} 不能使用模型 {model:?}：GET /v1/models 列出了可用的模型"),
-        );
-        Err(fault.with_param("model"))
-    }
-
-    /// Refuses a caller who lacks a right.
-    ///
-    /// # Errors
-    /// [`Code::Forbidden`] with the right, and who has it.
-    pub fn must(&self, right: Right) -> Result<(), Fault> {
-        if self.may(right) { Ok(()) } else { Err(lacking(self, right)) }
-    }
-}
+pub(crate) struct Caller(pub Arc<Identity>);
 
 impl Deref for Caller {
     type Target = Identity;
     fn deref(&self) -> &Identity {
-        &self.identity
-    }
-}
-
-fn lacking(caller: &Caller, right: Right) -> Fault {
-    let (name, role, word) = (&caller.name, caller.role, right.as_str());
-    if right.needs_host() && !caller.host {
-        return Fault::new(
-            Code::Forbidden,
-            format!(
-                "this needs the right '{word}' ({}), which the host organisation alone has: ask those who look after the machine",
-                right.about(Lang::En)
-            ),
-            format!(
-                "此操作需要权限 '{word}'（{}），仅主组织拥有该权限：请联系管理本机的人员",
-                right.about(Lang::Zh)
-            ),
-        );
-    }
-    if role.rights(caller.host).has(right) {
-        return Fault::new(
-            Code::OutOfScope,
-            format!("the scopes of the key {name:?} leave out the right '{word}': use a key that has it"),
-            format!("密钥 {name:?} 的权限范围不含 '{word}'：请改用含该权限的密钥"),
-        );
-    }
-    let roles = |lang: Lang| {
-        let names: Vec<&str> = right.roles().iter().map(|role| role.name(lang)).collect();
-        names.join(lang.pick(", ", "、"))
-    };
-    Fault::new(
-        Code::Forbidden,
-        format!(
-            "{name:?} has the role {role}, and this needs the right '{word}' ({}), which these roles have: {}",
-            right.about(Lang::En),
-            roles(Lang::En)
-        ),
-        format!(
-            "{name:?} 的角色为{}，此操作需要权限 '{word}'（{}），拥有该权限的角色：{}",
-            role.name(Lang::Zh),
-            right.about(Lang::Zh),
-            roles(Lang::Zh)
-        ),
-    )
-}
-
-/// A caller who has a right, by its place in the table.
-#[derive(Clone, Debug)]
-pub(crate) struct May<const RIGHT: usize>(pub Caller);
-
-impl<const RIGHT: usize> Deref for May<RIGHT> {
-    type Target = Caller;
-    fn deref(&self) -> &Caller {
         &self.0
     }
 }
 
-impl<const RIGHT: usize> FromRequestParts<AppState> for May<RIGHT> {
-    type Rejection = ApiError;
+/// Somebody with an admin key.
+#[derive(Clone, Debug)]
+pub(crate) struct Admin(pub Caller);
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let caller = Caller::from_request_parts(parts, state).await?;
-        caller.must(Right::ALL[RIGHT])?;
-        Ok(Self(caller))
+impl Deref for Admin {
+    type Target = Identity;
+    fn deref(&self) -> &Identity {
+        &self.0
     }
-}
-
-/// Callers by what they may.
-pub(crate) mod by {
-    use super::{May, Right};
-
-    macro_rules! by {
-        ($($right:ident),*) => {$(
-            #[doc = concat!("A caller with the right `", stringify!($right), "`.")]
-            pub(crate) type $right = May<{ Right::$right as usize }>;
-        )*};
-    }
-    by!(
-        Ask,
-        Audit,
-        Browse,
-        Files,
-        Jobs,
-        OwnUsage,
-        OwnKeys,
-        People,
-        Keys,
-        Members,
-        Quotas,
-        Prices,
-        Machine,
-        Models,
-        Replicas,
-        Cluster,
-        Organisations
-    );
 }
 
 fn secret(headers: &HeaderMap) -> Option<&str> {
@@ -178,91 +39,43 @@ fn secret(headers: &HeaderMap) -> Option<&str> {
     headers.get("x-api-key")?.to_str().ok()
 }
 
-/// Whoever a request's headers name; `None` where they name nobody.
-async fn found(parts: &Parts, state: &AppState) -> Result<Option<Caller>, ApiError> {
-    let Some(secret) = secret(&parts.headers) else {
-        let Some(cookie) = cookie::secret(state, &parts.headers) else { return Ok(None) };
-        let known = state.store.authenticate_session(cookie, state.settings.session_idle).await?;
-        let Some((identity, session)) = known else {
-            return Err(ApiError(Fault::new(
-                Code::SessionEnded,
-                "this session is over or was ended: sign in again",
-                "该登录会话已结束：请重新登录",
-            )));
-        };
-        cookie::check_origin(&parts.method, &parts.headers)?;
-        return Ok(Some(Caller { identity: Arc::new(identity), job: None, session: Some(session) }));
-    };
-    let known = if secret.starts_with(ATTEMPT) {
-        let known = state.store.authenticate_attempt(secret).await?;
-        known.map(|(identity, job)| Caller { identity, job: Some(job), session: None })
-    } else {
-        let known = state.store.authenticate(secret).await?;
-        known.map(|identity| Caller { identity, job: None, session: None })
-    };
-    let caller = known.ok_or_else(|| {
-        ApiError(Fault::new(
-            Code::InvalidKey,
-            "the API key is unknown or revoked: check it, or make another one with `rixin keys create NAME`",
-            "API 密钥无效或已吊销：请核对，或用 `rixin keys create 名称` 新建",
-        ))
-    })?;
-    check_limits(&caller, parts, state)?;
-    Ok(Some(caller))
-}
-
-/// The date and the networks of a key.
-fn check_limits(caller: &Caller, parts: &Parts, state: &AppState) -> Result<(), Fault> {
-    let name = &caller.name;
-    if caller.limits.are_over() {
-        return Err(Fault::new(
-            Code::KeyExpired,
-            format!("the time of the key {name:?} is over: make another one"),
-            format!("密钥 {name:?} 已过期：请新建一个"),
-        ));
-    }
-    if caller.limits.networks.is_none() {
-        return Ok(());
-    }
-    let address = address::of(state, &parts.extensions, &parts.headers);
-    if address.is_some_and(|address| caller.limits.allow_address(address)) {
-        return Ok(());
-    }
-    let address = address.map_or_else(|| "?".to_owned(), |address| address.to_string());
-    Err(Fault::new(
-        Code::NetworkDenied,
-        format!(
-            "the key {name:?} does not work from {address}: call from one of its networks, or use another key"
-        ),
-        format!("密钥 {name:?} 不能在 {address} 使用：请从允许的网段调用，或改用其他密钥"),
-    ))
-}
-
 impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let Some(caller) = found(parts, state).await? else {
+        let Some(secret) = secret(&parts.headers) else {
             return Err(ApiError(Fault::new(
                 Code::MissingKey,
                 "no API key came with the request: send the header 'Authorization: Bearer KEY' (make a key with `rixin keys create NAME`)",
                 "请求未携带 API 密钥：请发送请求头 'Authorization: Bearer 密钥'（可用 `rixin keys create 名称` 创建）",
             )));
         };
-        tracing::Span::current().record("key", tracing::field::display(caller.key_id));
-        let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        if caller.job.is_some() && !FOR_JOBS.contains(&path) {
-            return Err(ApiError(Fault::new(
-                Code::Forbidden,
-                "the token of a job's attempt may ask models only: send a key",
-                "任务尝试的令牌只能用于请求模型：请改用 API 密钥",
-            )));
+        match state.store.authenticate(secret).await? {
+            Some(identity) => {
+                tracing::Span::current().record("key", tracing::field::display(identity.key_id));
+                Ok(Self(identity))
+            }
+            None => Err(ApiError(Fault::new(
+                Code::InvalidKey,
+                "the API key is unknown or revoked: check it, or make another one with `rixin keys create NAME`",
+                "API 密钥无效或已吊销：请核对，或用 `rixin keys create 名称` 新建",
+            ))),
         }
-        if let Some(acting) = Acting::current() {
-            let from = address::of(state, &parts.extensions, &parts.headers);
-            let from = from.map(|address| address.to_string()).unwrap_or_default();
-            acting.is(&caller.scope, Actor::key(caller.key_id, &caller.name, &from), None);
+    }
+}
+
+impl FromRequestParts<AppState> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        if caller.role == Role::Admin {
+            return Ok(Self(caller));
         }
-        Ok(caller)
+        Err(ApiError(Fault::new(
+            Code::Forbidden,
+            format!("the key {:?} is a member's, and this needs an admin key", caller.name),
+            format!("密钥 {:?} 是普通成员密钥，此操作需要管理员密钥", caller.name),
+        )))
     }
 }

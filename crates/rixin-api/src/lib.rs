@@ -2,30 +2,20 @@
 //!
 //! Takes what the other crates have opened ([`Parts`]) and a listener; gives HTTP until it is told to stop. A request is
 //! authenticated, checked, and its body passed to a replica as it came; the answer passes back as it comes. The newer protocols
-//! (`/v1/responses`, `/v1/messages`) are translated to chat completions piece by piece. Long work is submitted, looked at and ended
-//! as jobs (`/api/jobs`, `/v1/batches`); the bytes of files pass through to where they are kept.
+//! (`/v1/responses`, `/v1/messages`) are translated to chat completions piece by piece.
 //!
-//! It loads no weights, runs no job, starts no process, and knows neither chat templates nor tokens. It never acts as the store's operator:
+//! It loads no weights, starts no process, and knows neither chat templates nor tokens. It never acts as the store's operator:
 //! every row of a tenant is reached through the scope of an authenticated key.
 
-mod address;
-mod audit;
 mod auth;
-mod batches;
 mod chunks;
 mod console;
-mod cookie;
 mod error;
 mod extract;
-mod files;
-mod form;
 mod guard;
-mod jobs;
 mod messages;
 mod metrics;
-mod multipart;
 mod native;
-mod oidc;
 mod openapi;
 mod request;
 mod responses;
@@ -34,7 +24,6 @@ mod state;
 mod timed_io;
 mod unread;
 mod v1;
-mod verify;
 
 use axum::{
     Router,
@@ -48,7 +37,6 @@ use tower_http::compression::{
     predicate::{DefaultPredicate, NotForContentType},
 };
 
-pub use audit::{MUTATING, Noted};
 pub use openapi::openapi_json;
 pub use server::serve;
 pub use state::{AppState, Inner, Parts};
@@ -59,9 +47,6 @@ pub fn router(state: AppState) -> Router {
     // Streams and answers of models are not compressed: it would hold events back, and cost more than it saves on one machine.
     let pages = Router::new()
         .route("/openapi.json", get(openapi::serve))
-        .route("/sign-in/ways", get(oidc::ways))
-        .route("/sign-in/oidc", get(oidc::begin))
-        .route("/sign-in/oidc/callback", get(oidc::callback))
         .route("/docs", get(console::docs))
         .route("/docs/docs.js", get(console::docs_js))
         .route("/docs/docs.css", get(console::docs_css))

@@ -6,7 +6,6 @@ use metrics::{Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString,
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use rixin_control::{MemoryPlan, ReplicaState, ReplicaStatus};
 use rixin_protocol::usage::Usage;
-use rixin_store::Quota;
 
 const SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
@@ -20,7 +19,6 @@ const CACHED_TOKENS: &str = "rixin_cached_prompt_tokens_total";
 const COMPLETION_TOKENS: &str = "rixin_completion_tokens_total";
 const FIRST_TOKEN: &str = "rixin_time_to_first_token_seconds";
 const TOKEN_RATE: &str = "rixin_decode_tokens_per_second";
-const QUOTA_REFUSALS: &str = "rixin_quota_refusals_total";
 const STREAMS: &str = "rixin_requests_in_progress";
 
 static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
@@ -59,7 +57,6 @@ impl Metrics {
             (PROMPT_TOKENS, "Prompt tokens by model."),
             (CACHED_TOKENS, "Prompt tokens that the prefix cache held, by model."),
             (COMPLETION_TOKENS, "Answer tokens by model."),
-            (QUOTA_REFUSALS, "Requests that a quota refused, by measure, window and who shares the quota."),
         ] {
             self.recorder.describe_counter(KeyName::from_const_str(name), None, text(help));
         }
@@ -100,15 +97,6 @@ impl Metrics {
         ] {
             self.add(&labels(name, [("model", model.to_owned())]), u64::from(value));
         }
-    }
-
-    pub fn quota_refused(&self, quota: &Quota) {
-        let key = [
-            ("measure", quota.measure.as_str().to_owned()),
-            ("period", quota.period.as_str().to_owned()),
-            ("subject", quota.subject.as_str().to_owned()),
-        ];
-        self.add(&labels(QUOTA_REFUSALS, key), 1);
     }
 
     pub fn first_token(&self, model: &str, after: Duration) {

@@ -28,14 +28,10 @@ use crate::AppState;
     tags(
         (name = "openai", description = "OpenAI's protocol 兼容 OpenAI 的接口"),
         (name = "anthropic", description = "Anthropic's protocol 兼容 Anthropic 的接口"),
-        (name = "jobs", description = "Long work 任务"),
         (name = "models", description = "The catalogue, installed models, downloads 模型目录、已安装模型与下载"),
         (name = "replicas", description = "Running models and external engines 运行中的模型与外部引擎"),
         (name = "conversations", description = "The caller's stored conversations 当前密钥保存的会话"),
-        (name = "members", description = "Organisations, members, projects, signing in 组织、成员、项目与登录"),
         (name = "keys", description = "Keys and what they took 密钥与用量"),
-        (name = "audit", description = "Who did what to what 审计日志"),
-        (name = "provenance", description = "Where a file came from 来源与凭证"),
         (name = "suite", description = "The suite itself 系统本身"),
     ),
     components(schemas(ErrorBody, rixin_protocol::chat::ChatChunk)),
@@ -43,7 +39,7 @@ use crate::AppState;
 )]
 struct Document;
 
-/// The two headers that carry a key, and the cookie of somebody who is signed in.
+/// The two headers that carry a key.
 struct Keys;
 
 impl Modify for Keys {
@@ -53,31 +49,18 @@ impl Modify for Keys {
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
         let header = ApiKey::Header(ApiKeyValue::new("x-api-key"));
         components.add_security_scheme("x-api-key", SecurityScheme::ApiKey(header));
-        let cookie = ApiKey::Cookie(ApiKeyValue::new("rixin_session"));
-        components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     }
 }
 
 /// Routes that need no key.
-const OPEN: &[(&str, &str)] = &[
-    ("get", "/api/health"),
-    ("get", "/metrics"),
-    ("post", "/api/invitation"),
-    ("post", "/api/session"),
-    ("post", "/api/verify"),
-];
+const OPEN: &[&str] = &["/api/health", "/metrics"];
 
 /// All routes that are in the document.
 pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(crate::v1::router())
         .merge(crate::responses::router())
-        .merge(crate::files::router())
-        .merge(crate::batches::router())
         .merge(crate::messages::router())
-        .merge(crate::jobs::router())
-        .merge(crate::audit::router())
-        .merge(crate::verify::router())
         .merge(crate::native::router())
 }
 
@@ -88,7 +71,7 @@ fn with_common_parts(mut doc: utoipa::openapi::OpenApi) -> utoipa::openapi::Open
         for (method, operation) in METHODS.into_iter().zip(operations) {
             if let Some(operation) = operation {
                 operation.operation_id = Some(operation_id(method, path));
-                finish(method, path, operation);
+                finish(path, operation);
             }
         }
     }
@@ -106,10 +89,10 @@ fn operation_id(method: &str, path: &str) -> String {
     std::iter::once(method.to_owned()).chain(words).collect::<Vec<_>>().join("_")
 }
 
-fn finish(method: &str, path: &str, operation: &mut Operation) {
-    if !OPEN.contains(&(method, path)) {
+fn finish(path: &str, operation: &mut Operation) {
+    if !OPEN.contains(&path) {
         let one = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
-        operation.security = Some(vec![one("bearer"), one("x-api-key"), one("session")]);
+        operation.security = Some(vec![one("bearer"), one("x-api-key")]);
     }
     let error = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
     let error: DocResponse =

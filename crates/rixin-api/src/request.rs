@@ -1,11 +1,6 @@
 //! The outermost layer: request id, language, the log's span, metrics, panics, and the writing of faults.
 
-use std::{
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
@@ -16,14 +11,12 @@ use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use rixin_base::{Code, Fault, Lang, RequestId};
 use rixin_protocol::headers;
-use rixin_store::{Acting, Limit};
 use tracing::Instrument as _;
 
 use crate::{
-    AppState, audit,
-    error::{self, ApiError, Style, Unwritten},
+    AppState,
+    error::{self, ApiError, Style},
     guard,
-    v1::quota,
 };
 
 /// The address of the other end of the connection.
@@ -39,21 +32,9 @@ const MAX_HEADER_BYTES: usize = 32 << 10;
 pub(crate) struct Info {
     /// Its id, the caller's or ours.
     pub id: Arc<str>,
-    /// Whether the id is ours, so that no other request has it.
-    pub own_id: bool,
     /// The language of its errors.
     pub lang: Lang,
     pub arrived: Instant,
-    /// The quotas that the request was counted by.
-    limits: Arc<OnceLock<Vec<Limit>>>,
-}
-
-impl Info {
-    /// Says by which quotas the request was counted, for the headers of its answer.
-    pub fn tell_limits(&self, limits: Vec<Limit>) {
-        // A request that asks twice tells of its first time.
-        let _first = self.limits.set(limits);
-    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Info {
@@ -65,16 +46,16 @@ impl<S: Sync> FromRequestParts<S> for Info {
 }
 
 /// A caller's id is taken if it is short and plain, so that it can't forge lines of a log.
-fn request_id(headers: &HeaderMap) -> (Arc<str>, bool) {
+fn request_id(headers: &HeaderMap) -> Arc<str> {
     let given = headers.get(headers::REQUEST_ID).and_then(|value| value.to_str().ok());
     match given {
         Some(id)
             if (1..=128).contains(&id.len())
                 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:".contains(&b)) =>
         {
-            (id.into(), false)
+            id.into()
         }
-        _ => (RequestId::new().to_string().into(), true),
+        _ => RequestId::new().to_string().into(),
     }
 }
 
@@ -86,7 +67,7 @@ fn too_large(headers: &HeaderMap) -> bool {
 /// The layer.
 pub(crate) async fn layer(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();
-    let (id, own_id) = request_id(request.headers());
+    let id = request_id(request.headers());
     let accept = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let lang = accept.and_then(Lang::from_accept).unwrap_or(state.lang);
     let style = Style::of(request.uri().path());
@@ -94,16 +75,7 @@ pub(crate) async fn layer(State(state): State<AppState>, mut request: Request, n
     let route = route.as_ref().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     let span = tracing::info_span!("request", id = &*id, %method, path = request.uri().path(), key = tracing::field::Empty);
-    let path = request.uri().path().to_owned();
-    let acting = Acting::default();
-    let limits = Arc::<OnceLock<Vec<Limit>>>::default();
-    request.extensions_mut().insert(Info {
-        id: Arc::clone(&id),
-        own_id,
-        lang,
-        arrived,
-        limits: Arc::clone(&limits),
-    });
+    request.extensions_mut().insert(Info { id: Arc::clone(&id), lang, arrived });
 
     let work = async {
         if too_large(request.headers()) {
@@ -112,7 +84,7 @@ pub(crate) async fn layer(State(state): State<AppState>, mut request: Request, n
         if let Err(fault) = guard::check(&state, &request) {
             return ApiError(fault).into_response();
         }
-        match AssertUnwindSafe(rixin_store::acting(acting.clone(), next.run(request))).catch_unwind().await {
+        match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
             Err(panic) => {
                 let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -122,8 +94,6 @@ pub(crate) async fn layer(State(state): State<AppState>, mut request: Request, n
         }
     };
     let response = work.instrument(span.clone()).await;
-    let code = response.extensions().get::<Unwritten>().map(|unwritten| unwritten.0.code);
-    audit::settle(&state, &acting, (&method, &route, &path), (response.status().as_u16(), code)).await;
     let mut response = error::write(response, lang, style, &id);
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -131,9 +101,6 @@ pub(crate) async fn layer(State(state): State<AppState>, mut request: Request, n
         if style == Style::Anthropic {
             headers.insert(HeaderName::from_static("request-id"), value);
         }
-    }
-    if let Some(limits) = limits.get() {
-        quota::write(headers, limits);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let status = response.status().as_u16();
@@ -177,7 +144,7 @@ mod tests {
     fn id_of(given: &str) -> Arc<str> {
         let mut map = HeaderMap::new();
         map.insert("x-request-id", HeaderValue::from_str(given).expect("header"));
-        request_id(&map).0
+        request_id(&map)
     }
 
     #[test]

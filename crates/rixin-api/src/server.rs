@@ -146,7 +146,8 @@ async fn upkeep(state: AppState) {
     loop {
         tokio::time::sleep(UPKEEP).await;
         state.metrics.upkeep();
-        state.checks.retain_recent();
-        state.sign_ins.retain_recent();
+        if let Some(rate) = &state.rate {
+            rate.retain_recent();
+        }
     }
 }

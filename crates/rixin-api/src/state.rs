@@ -1,34 +1,26 @@
 //! What every handler shares.
 
-use std::{net::IpAddr, num::NonZeroU32, ops::Deref, sync::Arc, time::Instant};
+use std::{net::IpAddr, ops::Deref, sync::Arc, time::Instant};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use rixin_base::{Cancel, Fault, Lang, Settings};
+use rixin_base::{Cancel, KeyId, Lang, Settings};
 use rixin_control::Control;
 use rixin_models::{Puller, Registry};
-use rixin_store::{Blobs, Network, Store};
-use tokio::sync::Semaphore;
+use rixin_store::Store;
 
-use crate::{metrics::Metrics, native::SignIns, oidc::Oidc};
-
-/// Files that one address may have checked in a minute.
-const CHECKS_A_MINUTE: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
-/// Files that are checked at the same time.
-const CHECKS_AT_ONCE: usize = 2;
+use crate::metrics::Metrics;
 
 /// What the gateway stands on.
 pub struct Parts {
     /// The settings.
     pub settings: Arc<Settings>,
-    /// Keys, conversations, usage, jobs, files.
+    /// Keys, conversations, usage.
     pub store: Store,
-    /// The bytes of files.
-    pub blobs: Blobs,
     /// The installed models.
     pub registry: Registry,
     /// What looks at a model before it is pulled.
     pub puller: Puller,
-    /// Replicas, pulls, and what runs jobs.
+    /// Replicas and pulls.
     pub control: Arc<Control>,
 }
 
@@ -42,15 +34,8 @@ pub struct Inner {
     pub parts: Parts,
     /// Counters of this gateway.
     pub(crate) metrics: Metrics,
-    /// Files that strangers have checked, a minute, by address; and at the same time.
-    pub(crate) checks: DefaultKeyedRateLimiter<IpAddr>,
-    pub(crate) checking: Semaphore,
-    /// Failed and successful sign-ins a minute by name and by address.
-    pub(crate) sign_ins: SignIns,
-    /// The identity provider at which members may sign in.
-    pub(crate) oidc: Option<Oidc>,
-    /// Proxies whose word about an address is taken.
-    pub(crate) proxies: Vec<Network>,
+    /// Requests a minute by key, where that is limited.
+    pub(crate) rate: Option<DefaultKeyedRateLimiter<KeyId>>,
     /// The language where a caller asks for none.
     pub(crate) lang: Lang,
     /// Whether only this machine can reach the gateway, so that every caller must name it by a local name.
@@ -64,29 +49,21 @@ pub struct Inner {
 
 impl AppState {
     /// The state of a gateway that listens on `settings.listen`.
-    ///
-    /// # Errors
-    /// The setting `trusted_proxies` or one of `oidc_*` is wrong.
-    pub fn new(parts: Parts) -> Result<Self, Fault> {
-        let proxies = crate::address::networks(&parts.settings.trusted_proxies)?;
-        let oidc = Oidc::from_settings(&parts.settings)?;
-        parts.store.limit_each_key(parts.settings.requests_per_minute);
+    pub fn new(parts: Parts) -> Self {
+        let rate = std::num::NonZeroU32::new(parts.settings.requests_per_minute)
+            .map(|limit| RateLimiter::keyed(Quota::per_minute(limit)));
         let lang = parts.settings.fixed_lang().unwrap_or_default();
         let local_only = is_loopback(parts.settings.listen.ip());
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             parts,
             metrics: Metrics::new(),
-            checks: RateLimiter::keyed(Quota::per_minute(CHECKS_A_MINUTE)),
-            checking: Semaphore::new(CHECKS_AT_ONCE),
-            sign_ins: SignIns::default(),
-            oidc,
-            proxies,
+            rate,
             lang,
             local_only,
             stopping: Cancel::new(),
             ending: Cancel::new(),
             started: Instant::now(),
-        })))
+        }))
     }
 }
 

@@ -98,20 +98,6 @@ codes! {
     MissingKey = "missing_api_key", 401, Authentication;
     /// The key is unknown or revoked.
     InvalidKey = "invalid_api_key", 401, Authentication;
-    /// The key's time is over.
-    KeyExpired = "key_expired", 401, Authentication;
-    /// The session is over, or was ended.
-    SessionEnded = "session_ended", 401, Authentication;
-    /// The name or the password is wrong, or the link is used or too old.
-    WrongCredentials = "wrong_credentials", 401, Authentication;
-    /// The key is not for the caller's network.
-    NetworkDenied = "network_not_allowed", 403, Permission;
-    /// The key is not for this model.
-    ModelDenied = "model_not_allowed", 403, Permission;
-    /// The key's scopes leave this out, though its role has it.
-    OutOfScope = "out_of_scope", 403, Permission;
-    /// A page of another site used the caller's session.
-    CrossSite = "cross_site_request", 403, Permission;
     /// The key's role does not reach that far.
     Forbidden = "forbidden", 403, Permission;
     /// No such route.
@@ -130,8 +116,6 @@ codes! {
     QueueFull = "queue_full", 429, RateLimit;
     /// The key's rate limit is spent.
     RateLimited = "rate_limited", 429, RateLimit;
-    /// A quota is used up; the message says how much is used, and when it renews.
-    QuotaExceeded = "insufficient_quota", 429, RateLimit;
     /// The deadline passed before the answer was done.
     DeadlineExceeded = "deadline_exceeded", 504, Unavailable;
     /// It does not fit the memory that is free.
@@ -152,24 +136,16 @@ codes! {
     HashMismatch = "hash_mismatch", 422, Invalid;
     /// Outbound connections are switched off.
     Offline = "offline", 409, Invalid;
-    /// The identity provider was unreachable, or spoke nonsense.
-    ProviderFailed = "identity_provider_failed", 502, Unavailable;
     /// A hub or registry refused, was unreachable, or spoke nonsense.
     SourceFailed = "source_failed", 502, Unavailable;
     /// A hub asks for a token, or the token lacks rights.
     SourceDenied = "source_denied", 403, Permission;
     /// A hub said: too many requests.
     SourceBusy = "source_rate_limited", 503, Unavailable;
-    /// The compute cluster is unreachable or down.
-    ClusterUnavailable = "cluster_unavailable", 503, Unavailable;
-    /// The compute cluster refused what it was asked for; the message has its reason.
-    ClusterRefused = "cluster_refused", 422, Invalid;
     /// The disk is full, or would be.
     DiskFull = "disk_full", 507, Unavailable;
     /// A folder can't be written.
     ReadOnly = "read_only", 503, Unavailable;
-    /// The database does not answer, refuses, or is too busy.
-    DatabaseUnavailable = "database_unavailable", 503, Unavailable;
     /// The address is taken.
     PortInUse = "port_in_use", 503, Unavailable;
     /// A setting is wrong.

@@ -80,12 +80,6 @@ uuid_id!(/** A stored conversation. */ ConversationId, "conv", "a conversation i
 uuid_id!(/** A message of a stored conversation. */ MessageId, "msg", "a message id");
 uuid_id!(/** A download of a model. */ PullId, "pull", "a pull id");
 uuid_id!(/** One request to the gateway. */ RequestId, "req", "a request id");
-uuid_id!(/** A piece of long work. */ JobId, "job", "a job id");
-uuid_id!(/** A file that a caller uploaded or that a job made. */ FileId, "file", "a file id");
-uuid_id!(/** A project: what service keys are for. */ ProjectId, "proj", "a project id");
-uuid_id!(/** A member: a person in an organisation. */ MemberId, "mem", "a member id");
-uuid_id!(/** A session: somebody signed in. */ SessionId, "ses", "a session id");
-uuid_id!(/** A batch of requests in a file. */ BatchId, "batch", "a batch id");
 
 /// A model's name in the registry: 1 to 96 characters of `a-z`, `0-9`, `.`, `_`, `-`, starting with a letter or digit, without `..`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

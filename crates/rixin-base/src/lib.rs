@@ -14,8 +14,7 @@ mod units;
 pub use cancel::Cancel;
 pub use fault::{Code, Explain, Fault, Kind};
 pub use ids::{
-    BatchId, ConversationId, ExternalId, FileId, IdError, JobId, KeyId, MemberId, MessageId, ModelId,
-    ProjectId, PullId, ReplicaId, RequestId, SessionId, TenantId,
+    ConversationId, ExternalId, IdError, KeyId, MessageId, ModelId, PullId, ReplicaId, RequestId, TenantId,
 };
 pub use lang::{Lang, Message};
 pub use progress::{Progress, ProgressEvent, Unit};

@@ -127,10 +127,6 @@ impl fmt::Debug for Secret {
 trait Value: Sized {
     fn parse(text: &str) -> Result<Self, String>;
     fn show(&self) -> String;
-    /// What [`Value::parse`] makes the same value of.
-    fn raw(&self) -> String {
-        self.show()
-    }
 }
 
 impl Value for PathBuf {
@@ -168,9 +164,6 @@ impl Value for Secret {
     fn show(&self) -> String {
         if self.0.is_empty() { String::new() } else { "***".into() }
     }
-    fn raw(&self) -> String {
-        self.0.clone()
-    }
 }
 
 impl Value for Size {
@@ -179,9 +172,6 @@ impl Value for Size {
     }
     fn show(&self) -> String {
         if self.0 == 0 { "0".into() } else { bytes_text(self.0) }
-    }
-    fn raw(&self) -> String {
-        self.0.to_string()
     }
 }
 
@@ -248,11 +238,6 @@ macro_rules! settings {
             pub const TABLE: &'static [(&'static str, &'static str, &'static str, &'static str)] =
                 &[$((stringify!($name), $env, $en, $zh),)*];
 
-            /// Every setting as text, secrets too: for a process of ours that has to work with the same ones.
-            pub fn to_texts(&self) -> Vec<(&'static str, String)> {
-                vec![$((stringify!($name), Value::raw(&self.$name)),)*]
-            }
-
             fn resolve(given: &BTreeMap<&'static str, (String, Origin)>, get: &dyn Fn(&str) -> Option<String>)
                 -> Result<(Settings, Vec<Setting>), SettingsError>
             {
@@ -287,59 +272,6 @@ macro_rules! settings {
 settings! {
     data_dir, "RIXIN_DATA_DIR", PathBuf, |get| default_data_dir(get),
         "Folder of models, keys and conversations", "模型、密钥和会话所在的文件夹";
-    blob_url, "RIXIN_BLOB_URL", String, |_| String::new(),
-        "Where files and artifacts are kept: s3://BUCKET/PREFIX; empty: in the data folder",
-        "文件与制品的存放处：s3://桶/前缀；留空表示数据文件夹";
-    s3_endpoint, "RIXIN_S3_ENDPOINT", String, |_| String::new(),
-        "Address of the S3 server; empty: AWS", "S3 服务器地址；留空表示 AWS";
-    s3_region, "RIXIN_S3_REGION", String, |_| String::new(),
-        "Region of the S3 server", "S3 服务器区域";
-    s3_access_key_id, "RIXIN_S3_ACCESS_KEY_ID", String, |_| String::new(),
-        "Access key of the S3 server", "S3 访问密钥编号";
-    s3_secret_access_key, "RIXIN_S3_SECRET_ACCESS_KEY", Secret, |_| Secret::default(),
-        "Secret of that access key", "该访问密钥的密文";
-    gateway_url, "RIXIN_GATEWAY_URL", String, |_| String::new(),
-        "Address under which jobs on other machines reach this server; empty: the address that it listens on",
-        "其他机器上的任务访问本服务器的地址；留空表示监听地址";
-    job_cores, "RIXIN_JOB_CORES", u32, |_| 0,
-        "Cores that all jobs of this machine together may use; 0: all", "本机所有任务合计可用的核数；0 表示全部";
-    executor, "RIXIN_EXECUTOR", String, |_| "local".into(),
-        "Where jobs run that ask for no accelerator: local or slurm; those that ask for one run on the cluster, where there is one",
-        "不申请加速卡的任务在何处运行：local 或 slurm；申请加速卡的任务在集群（若已接入）上运行";
-    local_kinds, "RIXIN_LOCAL_KINDS", String, |_| "import".into(),
-        "Kinds of jobs that run on this machine in any case, separated by commas", "始终在本机运行的任务种类，以逗号分隔";
-    slurm_url, "RIXIN_SLURM_URL", String, |_| String::new(),
-        "Address of a Slurm cluster's slurmrestd: http://HOST:PORT, https://HOST:PORT or unix:/PATH; empty: no cluster",
-        "Slurm 集群 slurmrestd 的地址：http://主机:端口、https://主机:端口 或 unix:/路径；留空表示不接入集群";
-    slurm_user, "RIXIN_SLURM_USER", String, |get| get("USER").or_else(|| get("LOGNAME")).unwrap_or_default(),
-        "User of the cluster whose jobs these are; the same that runs this server", "在集群上提交作业的用户，应与运行本服务器的用户相同";
-    slurm_token, "RIXIN_SLURM_TOKEN", String, |_| "scontrol token".into(),
-        "Where the token for slurmrestd comes from: a file that something renews, key:FILE with the cluster's JWT key, or a command that prints one",
-        "slurmrestd 令牌的来源：会被更新的令牌文件、key:文件（集群的 JWT 密钥），或输出令牌的命令";
-    slurm_partition, "RIXIN_SLURM_PARTITION", String, |_| String::new(),
-        "Partition of the suite's jobs; empty: the cluster's default", "作业所用的分区；留空表示集群默认分区";
-    slurm_account, "RIXIN_SLURM_ACCOUNT", String, |_| String::new(),
-        "Account that all jobs are charged to; empty: one a tenant, made where slurmdbd runs",
-        "所有作业计入的账户；留空表示每个租户一个（在有 slurmdbd 的集群上自动创建）";
-    slurm_suite, "RIXIN_SLURM_SUITE", String, |_| "rixin".into(),
-        "What the names of this installation's jobs begin with; each installation on a cluster has its own",
-        "本套系统作业名的前缀；共用集群的每套系统应各不相同";
-    slurm_folder, "RIXIN_SLURM_FOLDER", String, |_| String::new(),
-        "Folder for the cluster's jobs, with the same path on all nodes; empty: jobs in the data folder",
-        "集群作业的文件夹，在所有节点上路径相同；留空表示数据文件夹中的 jobs";
-    slurm_program, "RIXIN_SLURM_PROGRAM", String, |_| String::new(),
-        "Path of the rixin binary on the nodes; empty: that of this server", "节点上 rixin 程序的路径；留空表示与本服务器相同";
-    slurm_environment, "RIXIN_SLURM_ENVIRONMENT", String, |_| String::new(),
-        "Further variables of the cluster's jobs, as NAME=VALUE separated by spaces", "集群作业的其他环境变量，形如 名称=值，以空格分隔";
-    job_retention, "RIXIN_JOB_RETENTION", Duration, |_| Duration::from_secs(90 * 86_400),
-        "Jobs that are over are forgotten after this time; 0: never", "已结束任务的保留时间；0 表示永久保留";
-    batch_price_percent, "RIXIN_BATCH_PRICE_PERCENT", u32, |_| 50,
-        "What a request of a batch is charged of the list price, in percent", "批处理请求按标价的百分之几计费";
-    database_url, "RIXIN_DATABASE_URL", Secret, |_| Secret::default(),
-        "Postgres database that several gateways share, as postgres://user:password@host:5432/database; empty: SQLite in the data folder",
-        "多个网关共享的 Postgres 数据库，如 postgres://用户:密码@主机:5432/库名；留空则使用数据文件夹中的 SQLite";
-    database_connections, "RIXIN_DATABASE_CONNECTIONS", u32, |_| 10,
-        "Most connections to Postgres that one process holds", "单个进程到 Postgres 的最大连接数";
     listen, "RIXIN_LISTEN", SocketAddr, |_| SocketAddr::from(([127, 0, 0, 1], 8460)),
         "Address and port of the server", "服务器监听的地址和端口";
     lang, "RIXIN_LANG", String, |_| "auto".into(),
@@ -378,40 +310,8 @@ settings! {
         "Longest time that one request may take", "单次请求的最长时间";
     body_limit, "RIXIN_BODY_LIMIT", Size, |_| Size(16 << 20),
         "Largest body of a request", "请求体的最大字节数";
-    verify_limit, "RIXIN_VERIFY_LIMIT", Size, |_| Size(256 << 20),
-        "Largest file that anyone may have checked, without an account", "无需登录即可验证的最大文件";
-    trust_anchors, "RIXIN_TRUST_ANCHORS", String, |_| String::new(),
-        "File of PEM certificates of others whose signatures are trusted", "受信任的其他签名者的 PEM 证书文件";
-    provenance_producer, "RIXIN_PROVENANCE_PRODUCER", String, |_| "rixin".into(),
-        "Name or code of the producer in the labels of what is made here", "生成内容标识中的服务提供者名称或编码";
-    file_limit, "RIXIN_FILE_LIMIT", Size, |_| Size(512 << 20),
-        "Largest file that may be uploaded", "上传文件的最大字节数";
     requests_per_minute, "RIXIN_REQUESTS_PER_MINUTE", u32, |_| 0,
         "Requests that one key may make a minute; 0: no limit", "每个密钥每分钟的请求数；0 表示不限";
-    public_url, "RIXIN_PUBLIC_URL", String, |_| String::new(),
-        "Address at which people open the console, such as https://ai.example.org; with https, cookies are sent over TLS only",
-        "用户打开控制台的地址，例如 https://ai.example.org；为 https 时，会话 Cookie 仅经 TLS 发送";
-    trusted_proxies, "RIXIN_TRUSTED_PROXIES", String, |_| String::new(),
-        "Networks of reverse proxies whose X-Forwarded-For is believed, separated by commas; empty: nobody's",
-        "可信反向代理的网段（以逗号分隔），采信其 X-Forwarded-For；留空表示都不采信";
-    session_idle, "RIXIN_SESSION_IDLE", Duration, |_| Duration::from_secs(12 * 3600),
-        "A sign-in that is not used ends after this time", "登录会话闲置多久后失效";
-    session_lifetime, "RIXIN_SESSION_LIFETIME", Duration, |_| Duration::from_secs(30 * 86_400),
-        "A sign-in ends after this time however much it is used", "登录会话的最长有效时间";
-    oidc_issuer, "RIXIN_OIDC_ISSUER", String, |_| String::new(),
-        "Identity provider (OpenID Connect) at which members may sign in, such as https://id.example.org/realms/main; empty: none",
-        "成员登录所用的身份提供方（OpenID Connect），如 https://id.example.org/realms/main；留空表示不使用";
-    oidc_client_id, "RIXIN_OIDC_CLIENT_ID", String, |_| String::new(),
-        "Name that the identity provider knows this suite by", "本系统在身份提供方登记的客户端编号";
-    oidc_client_secret, "RIXIN_OIDC_CLIENT_SECRET", Secret, |_| Secret::default(),
-        "Secret that goes with it; empty: a public client", "该客户端的密文；留空表示公开客户端";
-    oidc_scopes, "RIXIN_OIDC_SCOPES", String, |_| "profile email".into(),
-        "What the identity provider is asked for beside openid", "除 openid 外向身份提供方请求的范围";
-    oidc_rules, "RIXIN_OIDC_RULES", String, |_| String::new(),
-        "Who may come in and as what: CLAIM=VALUE -> ORGANISATION:ROLE, separated by semicolons, such as email=@example.org -> default:member",
-        "谁可登录、以何角色：声明=值 -> 组织:角色，以分号分隔，如 email=@example.org -> default:member";
-    oidc_name, "RIXIN_OIDC_NAME", String, |_| String::new(),
-        "What the console's sign-in page calls the identity provider", "控制台登录页上身份提供方的名称";
     drain, "RIXIN_DRAIN", Duration, |_| Duration::from_secs(30),
         "Time that running streams get at shutdown", "关闭时给进行中的流的时间";
     download_parallel, "RIXIN_DOWNLOAD_PARALLEL", u32, |_| 4,

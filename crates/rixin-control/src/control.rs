@@ -15,7 +15,6 @@ use crate::{
     endpoint::Endpoint,
     external::Externals,
     facts::Facts,
-    jobs::Jobs,
     near::nearest,
     stats,
 };
@@ -45,7 +44,6 @@ pub struct Control {
     externals: Externals,
     puller: Puller,
     pulls: Arc<Pulls>,
-    jobs: Arc<Jobs>,
     /// The installed models of one generation of the registry.
     installed: Mutex<Option<Listed>>,
     _tasks: Vec<AbortOnDropHandle<()>>,
@@ -70,10 +68,8 @@ impl Control {
         registry: Registry,
         store: Store,
     ) -> Result<Arc<Self>> {
-        let externals = Externals::open(store.clone(), &settings, &options).await?;
-        let core = Core::start(settings.clone(), options.clone())?;
-        crate::jobs::check(&settings)?;
-        let jobs = Jobs::start(settings.clone(), &options, &store, core.clone());
+        let externals = Externals::open(store, &settings, &options).await?;
+        let core = Core::start(settings.clone(), options)?;
         let tasks = vec![
             AbortOnDropHandle::new(tokio::spawn(stats::collect(Arc::downgrade(&core)))),
             AbortOnDropHandle::new(tokio::spawn(follow_registry(registry.clone(), core.clone()))),
@@ -87,7 +83,6 @@ impl Control {
             externals,
             puller,
             pulls,
-            jobs,
             installed: Mutex::new(None),
             _tasks: tasks,
         }))
@@ -247,11 +242,6 @@ impl Control {
         &self.pulls
     }
 
-    /// Jobs.
-    pub fn jobs(&self) -> &Jobs {
-        &self.jobs
-    }
-
     /// What a pull would bring, and under which licence; fetches nothing. Dropping the future gives it up.
     ///
     /// # Errors
@@ -264,8 +254,6 @@ impl Control {
 
     /// Refuses new requests, gives running ones `drain`, cancels pulls, and returns when every process has ended.
     pub async fn shutdown(&self, drain: Duration) {
-        // jobs first: they may still need a replica to come to a checkpoint
-        self.jobs.shutdown(drain).await;
         tokio::join!(self.core.shutdown(drain), self.pulls.shutdown());
     }
 

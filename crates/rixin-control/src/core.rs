@@ -55,8 +55,6 @@ pub(super) struct State {
     waiters: HashMap<WaiterId, oneshot::Sender<Result<Granted, Refusal>>>,
     facts: HashMap<ModelId, Arc<Facts>>,
     next_waiter: WaiterId,
-    /// Processes of jobs, and what each has asked for in bytes.
-    jobs: Vec<(u32, u64)>,
     /// When the clock's task will look again.
     armed: Millis,
 }
@@ -91,7 +89,6 @@ impl Core {
             waiters: HashMap::new(),
             facts: HashMap::new(),
             next_waiter: 0,
-            jobs: Vec::new(),
             armed: Millis::MAX,
         };
         let core = Arc::new_cyclic(|this| Self {
@@ -209,30 +206,6 @@ impl Core {
             limit_bytes: limit,
             used_bytes: used,
         }
-    }
-
-    /// Tells which jobs run: what they have asked for is not there for replicas.
-    pub fn set_jobs(&self, jobs: Vec<(u32, u64)>) {
-        self.act(|state| {
-            state.jobs = jobs;
-            self.measure(state);
-        });
-    }
-
-    /// What jobs and replicas together may take, and what of that jobs have asked for, in bytes.
-    pub fn memory_for_jobs(&self) -> (u64, u64) {
-        let state = self.state.lock();
-        let asked = state.jobs.iter().map(|(_, bytes)| *bytes).fold(0, u64::saturating_add);
-        (self.capacity(memory::machine(), &state).saturating_add(asked), asked)
-    }
-
-    /// Whether a job may take so much now. If idle replicas are in its way they are unloaded, and it may when they have ended.
-    pub fn claim_memory(&self, bytes: u64) -> bool {
-        let now = self.now();
-        self.act(|state| {
-            self.measure(state);
-            state.plan.make_room(now, bytes)
-        })
     }
 
     /// The models that have a replica, with the revision that it was started from.
@@ -421,15 +394,11 @@ impl Core {
     }
 
     fn capacity(&self, machine: memory::Machine, state: &State) -> u64 {
-        let asked = state.jobs.iter().map(|(_, bytes)| *bytes).fold(0, u64::saturating_add);
         if let Some(fixed) = self.options.capacity {
-            return fixed.saturating_sub(asked);
+            return fixed;
         }
-        let replicas = state.live.values().filter(|l| l.pid != 0).map(|l| memory::held_by(l.pid));
-        // a job's share counts as taken whether it has taken it yet or not
-        let jobs = state.jobs.iter().map(|(pid, bytes)| memory::held_by(*pid).min(*bytes));
-        let held = replicas.chain(jobs).fold(0, u64::saturating_add);
-        memory::capacity(machine, held, self.settings.memory_limit.0).saturating_sub(asked)
+        let held = state.live.values().filter(|l| l.pid != 0).map(|l| memory::held_by(l.pid)).sum();
+        memory::capacity(machine, held, self.settings.memory_limit.0)
     }
 
     fn next_look(&self, state: &State) -> Millis {

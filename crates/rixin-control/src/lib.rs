@@ -17,7 +17,6 @@ mod endpoint;
 mod error;
 mod external;
 mod facts;
-mod jobs;
 mod lease;
 mod lines;
 mod memory;
@@ -33,10 +32,6 @@ pub use control::{AcquireRequest, Control};
 pub use endpoint::UpstreamBody;
 pub use error::{Error, Result};
 pub use external::NewEngine;
-pub use jobs::{
-    AcceleratorView, ClusterJobView, ClusterNodeView, ClusterState, ClusterView, Jobs, MachineView,
-    cluster_now,
-};
 pub use lease::Lease;
 pub use options::{Launcher, Options};
 pub use pulls::{Pull, PullState, PullView, Pulls};

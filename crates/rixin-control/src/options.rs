@@ -59,10 +59,6 @@ pub struct Options {
     pub check_every: Duration,
     /// The longest a check may take.
     pub check_timeout: Duration,
-    /// How long an attempt of a job lives without a sign of life.
-    pub job_lease: Duration,
-    /// How often and how fast attempts of jobs are made again.
-    pub job_policy: rixin_jobs::Policy,
     /// Overrides the idle time of the settings, which counts in whole seconds.
     pub keep_alive: Option<Duration>,
     /// Overrides what the machine is found to have, in bytes for all replicas.
@@ -82,8 +78,6 @@ impl Default for Options {
             hung_after: Duration::from_secs(120),
             check_every: Duration::from_secs(15),
             check_timeout: Duration::from_secs(5),
-            job_lease: Duration::from_secs(30),
-            job_policy: rixin_jobs::Policy::default(),
             keep_alive: None,
             capacity: None,
         }

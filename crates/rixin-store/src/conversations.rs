@@ -3,12 +3,11 @@
 use rixin_base::{ConversationId, MessageId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 use utoipa::ToSchema;
 
 use crate::{
-    Error, Page, Store, TenantScope,
-    db::{Row, Sql, Tx, sql},
-    now_ms,
+    Error, Page, Store, TenantScope, now_ms,
     page::{Cursor, MAX_LIMIT},
     row::{json, parsed, parsed_opt},
     search,
@@ -110,7 +109,7 @@ fn checked_title(title: Option<&str>) -> Result<String, Error> {
     Ok(title.replace(['\n', '\r', '\t'], " "))
 }
 
-pub(crate) fn conversation_of(row: &Row) -> Result<Conversation, sqlx::Error> {
+pub(crate) fn conversation_of(row: &SqliteRow) -> Result<Conversation, sqlx::Error> {
     Ok(Conversation {
         id: parsed(row, "id")?,
         title: row.try_get("title")?,
@@ -121,19 +120,6 @@ pub(crate) fn conversation_of(row: &Row) -> Result<Conversation, sqlx::Error> {
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })
-}
-
-/// A conversation that the scope may name.
-fn one(scope: &TenantScope, id: ConversationId) -> Sql {
-    sql("SELECT id, title, model, system, params, head_id, created_at, updated_at FROM conversations \
-         WHERE id = $1 AND tenant_id = $2 AND ($3 IS NULL OR key_id = $3)")
-    .bind(id.to_string())
-    .bind(scope.tenant_text())
-    .bind(scope.key_text())
-}
-
-fn missing(id: ConversationId) -> Error {
-    Error::not_found("conversation", "会话", id)
 }
 
 impl Store {
@@ -157,9 +143,10 @@ impl Store {
             created_at: now,
             updated_at: now,
         };
-        let insert = sql(
+        let mut tx = self.write().await?;
+        sqlx::query(
             "INSERT INTO conversations (id, tenant_id, key_id, title, model, system, params, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(conversation.id.to_string())
         .bind(scope.tenant_text())
@@ -169,10 +156,11 @@ impl Store {
         .bind(&conversation.system)
         .bind(Value::Object(conversation.params.clone()).to_string())
         .bind(now)
-        .bind(now);
-        let mut tx = self.db().write().await?;
-        tx.execute(insert).await?;
-        tx.commit().await?;
+        .bind(now)
+        .execute(&mut *tx)
+        .await
+        .map_err(|e| self.failed(e))?;
+        tx.commit().await.map_err(|e| self.failed(e))?;
         Ok(conversation)
     }
 
@@ -181,8 +169,17 @@ impl Store {
     /// # Errors
     /// There is none with this id in the scope.
     pub async fn conversation(&self, scope: &TenantScope, id: ConversationId) -> Result<Conversation, Error> {
-        let row = self.db().fetch_optional(one(scope, id)).await?.ok_or_else(|| missing(id))?;
-        conversation_of(&row).map_err(|e| self.db().failed(e))
+        let row = sqlx::query(
+            "SELECT * FROM conversations WHERE id = ?1 AND tenant_id = ?2 AND (?3 IS NULL OR key_id = ?3)",
+        )
+        .bind(id.to_string())
+        .bind(scope.tenant_text())
+        .bind(scope.key_text())
+        .fetch_optional(self.reader())
+        .await
+        .map_err(|e| self.failed(e))?
+        .ok_or_else(|| Error::not_found("conversation", "会话", id))?;
+        conversation_of(&row).map_err(|e| self.failed(e))
     }
 
     /// Conversations, the latest change first.
@@ -196,24 +193,22 @@ impl Store {
     ) -> Result<Page<Conversation>, Error> {
         let limit = if query.limit == 0 { 50 } else { query.limit.min(MAX_LIMIT) };
         let cursor = query.after.as_deref().map(Cursor::decode).transpose()?;
-        let mut list = sql(
-            "SELECT id, title, model, system, params, head_id, created_at, updated_at FROM conversations \
-             WHERE tenant_id = $1",
-        )
-        .bind(scope.tenant_text());
+        let mut sql = sqlx::QueryBuilder::<Sqlite>::new("SELECT * FROM conversations WHERE tenant_id = ");
+        sql.push_bind(scope.tenant_text());
         if let Some(key) = scope.key_text() {
-            list.push(" AND key_id = ").push_bind(key);
+            sql.push(" AND key_id = ").push_bind(key);
         }
         if let Some(cursor) = cursor {
-            list.push(" AND (updated_at, id) < (").push_bind(cursor.time_ms);
-            list.push(", ").push_bind(cursor.id).push(")");
+            sql.push(" AND (updated_at, id) < (").push_bind(cursor.time_ms);
+            sql.push(", ").push_bind(cursor.id).push(")");
         }
         for term in search::terms(query.text.as_deref().unwrap_or_default()) {
-            search::push_condition(&mut list, self.db().dialect(), &term);
+            search::push_condition(&mut sql, &term);
         }
-        list.push(" ORDER BY updated_at DESC, id DESC LIMIT ").push_bind(i64::from(limit) + 1);
-        let rows = self.db().fetch_all(list).await?;
-        let mut items = self.db().all(&rows, conversation_of)?;
+        sql.push(" ORDER BY updated_at DESC, id DESC LIMIT ").push_bind(i64::from(limit) + 1);
+        let rows = sql.build().fetch_all(self.reader()).await.map_err(|e| self.failed(e))?;
+        let mut items: Vec<Conversation> =
+            rows.iter().map(conversation_of).collect::<Result<_, _>>().map_err(|e| self.failed(e))?;
         let more = items.len() > limit as usize;
         items.truncate(limit as usize);
         let next = items
@@ -233,7 +228,7 @@ impl Store {
         id: ConversationId,
         patch: ConversationPatch,
     ) -> Result<Conversation, Error> {
-        let mut tx = self.db().write().await?;
+        let mut tx = self.write().await?;
         let mut conversation = self.conversation_in(&mut tx, scope, id).await?;
         if let Some(title) = patch.title {
             conversation.title = checked_title(Some(&title))?;
@@ -249,13 +244,14 @@ impl Store {
         }
         if let Some(head) = patch.head_id {
             if let Some(head) = head {
-                let there: bool = tx
-                    .scalar(
-                        sql("SELECT EXISTS (SELECT 1 FROM messages WHERE conversation_id = $1 AND id = $2)")
-                            .bind(id.to_string())
-                            .bind(head.to_string()),
-                    )
-                    .await?;
+                let there: bool = sqlx::query_scalar(
+                    "SELECT EXISTS (SELECT 1 FROM messages WHERE conversation_id = ? AND id = ?)",
+                )
+                .bind(id.to_string())
+                .bind(head.to_string())
+                .fetch_one(&mut *tx)
+                .await
+                .map_err(|e| self.failed(e))?;
                 if !there {
                     return Err(Error::not_found("message of this conversation", "该会话的消息", head));
                 }
@@ -263,9 +259,8 @@ impl Store {
             conversation.head_id = head;
         }
         conversation.updated_at = now_ms().max(conversation.updated_at + 1);
-        let update = sql(
-            "UPDATE conversations SET title = $1, model = $2, system = $3, params = $4, head_id = $5, updated_at = $6 \
-             WHERE id = $7",
+        sqlx::query(
+            "UPDATE conversations SET title = ?, model = ?, system = ?, params = ?, head_id = ?, updated_at = ? WHERE id = ?",
         )
         .bind(&conversation.title)
         .bind(&conversation.model)
@@ -273,9 +268,11 @@ impl Store {
         .bind(Value::Object(conversation.params.clone()).to_string())
         .bind(conversation.head_id.map(|head| head.to_string()))
         .bind(conversation.updated_at)
-        .bind(id.to_string());
-        tx.execute(update).await?;
-        tx.commit().await?;
+        .bind(id.to_string())
+        .execute(&mut *tx)
+        .await
+        .map_err(|e| self.failed(e))?;
+        tx.commit().await.map_err(|e| self.failed(e))?;
         Ok(conversation)
     }
 
@@ -284,20 +281,33 @@ impl Store {
     /// # Errors
     /// There is none with this id in the scope.
     pub async fn delete_conversation(&self, scope: &TenantScope, id: ConversationId) -> Result<(), Error> {
-        let mut tx = self.db().write().await?;
+        let mut tx = self.write().await?;
         self.conversation_in(&mut tx, scope, id).await?;
-        tx.execute(sql("DELETE FROM conversations WHERE id = $1").bind(id.to_string())).await?;
-        tx.commit().await
+        sqlx::query("DELETE FROM conversations WHERE id = ?")
+            .bind(id.to_string())
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| self.failed(e))?;
+        tx.commit().await.map_err(|e| self.failed(e))
     }
 
-    /// The row inside a transaction, which proves the right to it; nobody else changes it until the transaction ends.
+    /// The row inside a transaction, which proves the right to it.
     pub(crate) async fn conversation_in(
         &self,
-        tx: &mut Tx,
+        tx: &mut Transaction<'static, Sqlite>,
         scope: &TenantScope,
         id: ConversationId,
     ) -> Result<Conversation, Error> {
-        let row = tx.fetch_optional(one(scope, id).locking()).await?.ok_or_else(|| missing(id))?;
-        conversation_of(&row).map_err(|e| self.db().failed(e))
+        let row = sqlx::query(
+            "SELECT * FROM conversations WHERE id = ?1 AND tenant_id = ?2 AND (?3 IS NULL OR key_id = ?3)",
+        )
+        .bind(id.to_string())
+        .bind(scope.tenant_text())
+        .bind(scope.key_text())
+        .fetch_optional(&mut **tx)
+        .await
+        .map_err(|e| self.failed(e))?
+        .ok_or_else(|| Error::not_found("conversation", "会话", id))?;
+        conversation_of(&row).map_err(|e| self.failed(e))
     }
 }

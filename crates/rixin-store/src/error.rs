@@ -1,9 +1,6 @@
-//! Why the store could not do it. [`crate::db`] sorts what the databases report into this.
+//! Why the store could not do it, told by what SQLite reports.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use rixin_base::{Code, Explain, Message};
 
@@ -35,7 +32,7 @@ pub enum Error {
     Corrupt {
         /// The database.
         path: PathBuf,
-        /// The database's words.
+        /// SQLite's words.
         why: String,
     },
     /// A later version of the suite wrote it.
@@ -58,48 +55,6 @@ pub enum Error {
         /// The database.
         path: PathBuf,
     },
-    /// The server does not answer, or the connection broke.
-    #[error(
-        "the database {place} is unreachable: {why}; see that the server runs and that this machine may connect, or mend database_url"
-    )]
-    Unreachable {
-        /// The database, without its password.
-        place: String,
-        /// The system's words.
-        why: String,
-    },
-    /// The server says no.
-    #[error("the database {place} refuses: {why}; mend user, password, database or rights, or database_url")]
-    Refused {
-        /// The database, without its password.
-        place: String,
-        /// The server's words.
-        why: String,
-    },
-    /// It can't be had for the moment.
-    #[error("the database {place} is busy: {why}; try again in a moment")]
-    Contended {
-        /// The database, without its password.
-        place: String,
-        /// The server's words.
-        why: String,
-    },
-    /// The server takes no writes.
-    #[error("the database {place} takes no writes: {why}; name the primary server in database_url")]
-    Standby {
-        /// The database, without its password.
-        place: String,
-        /// The server's words.
-        why: String,
-    },
-    /// The address of the database is none.
-    #[error(
-        "database_url is wrong: {why}; write postgres://user:password@host:5432/database, or leave it empty for SQLite in the data folder"
-    )]
-    BadUrl {
-        /// What is wrong, without the address itself.
-        why: String,
-    },
     /// It is not there, or another tenant's.
     #[error("there is no {what} {id:?}")]
     NotFound {
@@ -120,26 +75,6 @@ pub enum Error {
         /// Its name.
         name: String,
     },
-    /// Something that is not over needs it.
-    #[error("the {what} {id} is in use by a job that is not over: cancel that first, or wait for it")]
-    InUse {
-        /// The kind of thing, in English.
-        what: &'static str,
-        /// The kind of thing, in Chinese.
-        what_zh: &'static str,
-        /// Its id.
-        id: String,
-    },
-    /// It can't be done to a job in this state.
-    #[error("the job {id} can't be {en}")]
-    JobState {
-        /// The job.
-        id: String,
-        /// What can't be done, why, and the mend, in English.
-        en: String,
-        /// The same in Chinese.
-        zh: String,
-    },
     /// A value that the store does not take.
     #[error("'{param}' is wrong: {en}")]
     Invalid {
@@ -150,45 +85,47 @@ pub enum Error {
         /// What is wrong, in Chinese.
         zh: &'static str,
     },
-    /// The last key of an owner can't be revoked.
-    #[error("{name} is the last owner: give somebody else that role, or make another owner key, first")]
-    LastOwner {
-        /// The key's prefix, or the member's name.
-        name: String,
+    /// The last key that can administer can't be revoked.
+    #[error("{prefix}... is the last admin key: create another one before revoking it")]
+    LastAdmin {
+        /// The key's prefix.
+        prefix: String,
     },
-    /// A name, password or link that opens nothing; which of them it was is not told.
-    #[error("the name or the password is wrong, or the link was used or is too old")]
-    WrongCredentials,
-    /// There is something where nothing should be.
-    #[error("the database {place} is not empty: {}", if *.may_force { "say --force to replace all of it, or name another one" } else { "name an empty one" })]
-    NotEmpty {
-        /// The database, without its password.
-        place: String,
-        /// Whether it can be replaced.
-        may_force: bool,
-    },
-    /// An archive, or moving a database, is not as it should be.
-    #[error("{en}")]
-    Backup {
-        /// What is wrong, in English.
-        en: String,
-        /// What is wrong, in Chinese.
-        zh: String,
-    },
-    /// A quota does not allow it.
-    #[error("{}", .0.message().0)]
-    Quota(Box<crate::Exceeded>),
-    /// Anything else that the database reports: a defect.
+    /// Anything else that SQLite reports: a defect.
     #[error("the database {path} failed: {why}")]
     Database {
         /// The database.
         path: PathBuf,
-        /// The database's words.
+        /// SQLite's words.
         why: String,
     },
 }
 
 impl Error {
+    /// Sorts an error of sqlx by SQLite's primary result code (<https://sqlite.org/rescode.html>).
+    pub(crate) fn from_sqlx(path: &Path, error: sqlx::Error) -> Self {
+        let path = path.to_path_buf();
+        match &error {
+            sqlx::Error::Database(inner) => {
+                let extended: i64 = inner.code().and_then(|code| code.parse().ok()).unwrap_or(0);
+                let why = inner.message().to_owned();
+                match extended & 0xff {
+                    5 | 6 => Error::Busy { path },
+                    8 | 14 => Error::ReadOnly { path, why },
+                    // SQLITE_IOERR_WRITE on a full disk arrives as FULL; other I/O errors say which call failed.
+                    13 => Error::DiskFull { path },
+                    11 | 26 => Error::Corrupt { path, why },
+                    _ => Error::Database { path, why },
+                }
+            }
+            sqlx::Error::PoolTimedOut => Error::Busy { path },
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                Error::Corrupt { path, why: error.to_string() }
+            }
+            _ => Error::Database { path, why: error.to_string() },
+        }
+    }
+
     /// Sorts an error of the file system.
     pub(crate) fn from_io(path: &Path, error: &std::io::Error) -> Self {
         let path = path.to_path_buf();
@@ -206,25 +143,14 @@ impl Error {
 impl Explain for Error {
     fn code(&self) -> Code {
         match self {
-            Error::ReadOnly { .. } | Error::Standby { .. } => Code::ReadOnly,
-            Error::Unreachable { .. } | Error::Refused { .. } | Error::Contended { .. } => {
-                Code::DatabaseUnavailable
-            }
-            Error::BadUrl { .. } => Code::BadSetting,
+            Error::ReadOnly { .. } => Code::ReadOnly,
             Error::DiskFull { .. } => Code::DiskFull,
             Error::Corrupt { .. } | Error::Newer { .. } | Error::Busy { .. } | Error::Database { .. } => {
                 Code::Internal
             }
             Error::NotFound { .. } => Code::NotFound,
-            Error::NotEmpty { .. } => Code::Conflict,
-            Error::Backup { .. } => Code::HashMismatch,
-            Error::Exists { .. } | Error::InUse { .. } | Error::JobState { .. } | Error::LastOwner { .. } => {
-                Code::Conflict
-            }
-            Error::WrongCredentials => Code::WrongCredentials,
+            Error::Exists { .. } | Error::LastAdmin { .. } => Code::Conflict,
             Error::Invalid { .. } => Code::InvalidValue,
-            Error::Quota(exceeded) if exceeded.quota.period == crate::Period::Minute => Code::RateLimited,
-            Error::Quota(_) => Code::QuotaExceeded,
         }
     }
 
@@ -249,52 +175,13 @@ impl Explain for Error {
             Error::Busy { path } => {
                 format!("数据库 {} 被其他进程占用超过 10 秒：请结束该进程后重试", path.display())
             }
-            Error::Unreachable { place, why } => {
-                format!(
-                    "无法连接数据库 {place}：{why}；请确认数据库服务正在运行且允许本机连接，或修改 database_url"
-                )
-            }
-            Error::Refused { place, why } => {
-                format!("数据库 {place} 拒绝访问：{why}；请检查用户、密码、库名和权限，或修改 database_url")
-            }
-            Error::Contended { place, why } => format!("数据库 {place} 正忙：{why}；请稍后重试"),
-            Error::Standby { place, why } => {
-                format!("数据库 {place} 不接受写入：{why}；请在 database_url 中填写主库地址")
-            }
-            Error::BadUrl { why } => format!(
-                "database_url 有误：{why}；请写成 postgres://用户:密码@主机:5432/库名，或留空以使用数据文件夹中的 SQLite"
-            ),
             Error::NotFound { what_zh, id, .. } => format!("{what_zh} {id:?} 不存在"),
             Error::Exists { what_zh, name, .. } => format!("{what_zh} {name:?} 已存在：请换一个名称"),
-            Error::InUse { what_zh, id, .. } => {
-                format!("{what_zh} {id} 正被未结束的任务使用：请先取消该任务，或等待其结束")
-            }
-            Error::JobState { id, zh, .. } => format!("任务 {id} {zh}"),
             Error::Invalid { param, zh, .. } => format!("'{param}' 有误：{zh}"),
-            Error::LastOwner { name } => {
-                format!("{name} 是最后一个所有者：请先指定其他所有者或新建所有者密钥")
-            }
-            Error::WrongCredentials => "名称或密码错误，或链接已使用、已过期".to_owned(),
-            Error::NotEmpty { place, may_force } => format!(
-                "数据库 {place} 不为空：{}",
-                if *may_force {
-                    "使用 --force 将其全部替换，或指定其他数据库"
-                } else {
-                    "请指定空数据库"
-                }
-            ),
-            Error::Backup { zh, .. } => zh.clone(),
-            Error::Quota(exceeded) => exceeded.message().1,
+            Error::LastAdmin { prefix } => format!("{prefix}… 是最后一个管理员密钥：请先新建一个再吊销它"),
             Error::Database { path, why } => format!("数据库 {} 出错：{why}", path.display()),
         };
         Message::new(self.to_string(), zh)
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        if let Error::Quota(exceeded) = self {
-            return exceeded.retry_after_ms().map(Duration::from_millis);
-        }
-        matches!(self, Error::Contended { .. } | Error::Unreachable { .. }).then_some(Duration::from_secs(2))
     }
 
     fn param(&self) -> Option<String> {

@@ -1,13 +1,11 @@
 //! External engines: OpenAI-compatible servers that an administrator has added.
 
 use rixin_base::ExternalId;
-use serde_json::json;
+use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::{
-    Error, Store, audit,
-    db::{Row, sql},
-    now_ms,
-    row::{self, parsed},
+    Error, Store, now_ms,
+    row::{json, parsed},
 };
 
 /// An external engine. Its key is in the database as it is, since it must be sent on; the file is readable by its owner only.
@@ -52,13 +50,13 @@ pub struct NewExternal {
     pub models: Vec<String>,
 }
 
-fn external_of(row: &Row) -> Result<External, sqlx::Error> {
+fn external_of(row: &SqliteRow) -> Result<External, sqlx::Error> {
     Ok(External {
         id: parsed(row, "id")?,
         name: row.try_get("name")?,
         base_url: row.try_get("base_url")?,
         api_key: row.try_get("api_key")?,
-        models: row::json(row, "models")?,
+        models: json(row, "models")?,
         created_at: row.try_get("created_at")?,
     })
 }
@@ -69,13 +67,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn externals(&self) -> Result<Vec<External>, Error> {
-        let rows = self
-            .db()
-            .fetch_all(sql(
-                "SELECT id, name, base_url, api_key, models, created_at FROM externals ORDER BY id",
-            ))
-            .await?;
-        self.db().all(&rows, external_of)
+        let rows = sqlx::query("SELECT * FROM externals ORDER BY id")
+            .fetch_all(self.reader())
+            .await
+            .map_err(|e| self.failed(e))?;
+        rows.iter().map(external_of).collect::<Result<_, _>>().map_err(|e| self.failed(e))
     }
 
     /// Adds one. The address is kept as given: whoever connects has checked it.
@@ -99,24 +95,28 @@ impl Store {
             models: new.models,
             created_at: now_ms(),
         };
-        let mut tx = self.db().write().await?;
-        let insert = sql("INSERT INTO externals (id, name, base_url, api_key, models, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING")
+        let mut tx = self.write().await?;
+        let done = sqlx::query(
+            "INSERT INTO externals (id, name, base_url, api_key, models, created_at) VALUES (?, ?, ?, ?, ?, ?) \
+             ON CONFLICT (name) DO NOTHING",
+        )
         .bind(external.id.to_string())
         .bind(&external.name)
         .bind(&external.base_url)
         .bind(&external.api_key)
         .bind(serde_json::to_string(&external.models).unwrap_or_default())
-        .bind(external.created_at);
-        if tx.execute(insert).await? == 0 {
+        .bind(external.created_at)
+        .execute(&mut *tx)
+        .await
+        .map_err(|e| self.failed(e))?;
+        if done.rows_affected() == 0 {
             return Err(Error::Exists {
                 what: "an external engine named",
                 what_zh: "外部引擎",
                 name: external.name,
             });
         }
-        let told = json!({ "name": external.name, "models": external.models });
-        audit::noted(&mut tx, "external.add", external.id, told).await?.commit(tx).await?;
+        tx.commit().await.map_err(|e| self.failed(e))?;
         Ok(external)
     }
 
@@ -125,10 +125,15 @@ impl Store {
     /// # Errors
     /// There is none with this id.
     pub async fn remove_external(&self, id: ExternalId) -> Result<(), Error> {
-        let mut tx = self.db().write().await?;
-        if tx.execute(sql("DELETE FROM externals WHERE id = $1").bind(id.to_string())).await? == 0 {
+        let mut tx = self.write().await?;
+        let done = sqlx::query("DELETE FROM externals WHERE id = ?")
+            .bind(id.to_string())
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| self.failed(e))?;
+        if done.rows_affected() == 0 {
             return Err(Error::not_found("external engine", "外部引擎", id));
         }
-        audit::noted(&mut tx, "external.remove", id, json!({})).await?.commit(tx).await
+        tx.commit().await.map_err(|e| self.failed(e))
     }
 }

@@ -1,94 +1,39 @@
-//! Metadata of the suite in SQLite or Postgres: tenants, keys, conversations, external engines, usage, jobs, files, settings.
+//! Metadata of the suite in SQLite: tenants, keys, conversations, external engines, usage, settings.
 //!
-//! Takes a data folder, or the address of a Postgres database; gives typed rows, the same from both. Several processes may have the
-//! same folder open (the server and the command line do), and several gateways on several machines the same Postgres database.
-//! What belongs to a tenant is reached through a [`TenantScope`], which [`Store::authenticate`] makes of a key's secret,
-//! [`Store::operator`] for the person at the machine, who could open the database anyway, and [`Store::enter_attempt`] for the process
-//! of a job. The server's [`Supervisor`] moves jobs of all tenants.
+//! Takes a data folder; gives typed rows. Several processes may have the same folder open (the server and the command line do).
+//! What belongs to a tenant is reached through a [`TenantScope`], and only two things make one: [`Store::authenticate`] with a
+//! key's secret, and [`Store::operator`] for the person at the machine, who could open the file anyway.
 //!
 //! It does not know HTTP, models or replicas, and it never keeps the secret of a key.
 
-mod audit;
-mod backup;
-mod batches;
-mod blobs;
 mod conversations;
-mod csv;
-mod db;
 mod error;
 mod export;
 mod externals;
-mod files;
-mod jobs;
-mod key_cache;
 mod keys;
-mod ledger;
-mod limits;
-mod members;
 mod messages;
-mod money;
-mod oidc;
 mod open;
 mod operator;
-mod organisations;
 mod page;
-mod passwords;
-mod prices;
-mod projects;
-mod quotas;
-mod report;
 mod responses;
-mod rights;
 mod row;
 mod scope;
 mod search;
-mod sessions;
 mod settings;
 mod usage;
 
-pub use audit::{
-    Acting, Actor, AuditFinding, AuditHead, AuditHeadLine, AuditOutcome, AuditQuery, AuditReport, AuditRow,
-    AuditVerifier, acting,
-};
-pub use backup::{BackupOptions, FileEntry, Manifest, Moved, TableEntry, restore_keys, verify_backup};
-pub use batches::{NewBatch, StoredBatch};
-pub use blobs::{
-    Blob, BlobError, BlobOptions, BlobStream, Blobs, FRESH_FOR, MAX_BLOB_BYTES, S3Options, SAFE_AGE,
-    SecretKey, Sha256, StoredBlob,
-};
 pub use conversations::{Conversation, ConversationPatch, ConversationQuery, NewConversation};
-pub use csv::{audit_csv_head, audit_csv_row, csv_line};
-pub use db::DatabaseUrl;
 pub use error::Error;
 pub use export::markdown;
 pub use externals::{External, NewExternal};
-pub use files::{FileQuery, NewFile, StoredFile};
-pub use jobs::{
-    Accelerators, Also, Attempt, AttemptScope, Cause, Claim, Claimed, Ended, Fenced, Finished, Job, JobEvent,
-    JobInput, JobProgress, JobQuery, JobState, LineAnswer, NewJob, Next, OpenAttempt, Resources, Supervisor,
-    Verdict,
-};
-pub use keys::{CreatedKey, Key, KeyKind, NewKey};
-pub use ledger::LedgerEntry;
-pub use limits::{Limits, Network};
-pub use members::{Invitation, Member, MemberPatch, NewMember};
+pub use keys::{CreatedKey, Key};
 pub use messages::{Message, MessageRole, MessageUsage, NewMessage};
-pub use oidc::{OidcFlow, Vouched};
-pub use open::{Store, StoreOptions};
+pub use open::Store;
 pub use operator::{Operator, Tenant};
-pub use organisations::{NewOrganisation, Organisation};
 pub use page::Page;
-pub use prices::Price;
-pub use projects::Project;
-pub use quotas::{
-    Exceeded, Holder, Limit, Measure, NewQuota, Period, Quota, QuotaUse, Reservation, Subject, Want,
-};
-pub use report::{Cost, GroupBy, UsageQuery, UsageSum, usage_csv};
 pub use responses::{NewResponse, StoredResponse};
-pub use rights::{Right, Rights, Role, rights_markdown};
-pub use scope::{HostScope, Identity, TenantScope};
-pub use sessions::{NewSession, Session, SignedIn};
-pub use usage::UsageRow;
+pub use scope::{Identity, Role, TenantScope};
+pub use usage::{UsageRecord, UsageRow};
 
 /// Milliseconds since 1970, now.
 pub fn now_ms() -> i64 {

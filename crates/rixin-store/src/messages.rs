@@ -2,12 +2,11 @@
 
 use rixin_base::{ConversationId, MessageId};
 use serde::{Deserialize, Serialize};
+use sqlx::{Row as _, sqlite::SqliteRow};
 use utoipa::ToSchema;
 
 use crate::{
-    Error, Store, TenantScope,
-    db::{Row, sql},
-    now_ms,
+    Error, Store, TenantScope, now_ms,
     row::{parsed, parsed_opt, small_opt, word},
 };
 
@@ -104,7 +103,7 @@ pub struct NewMessage {
     pub finish_reason: Option<String>,
 }
 
-fn message_of(row: &Row) -> Result<Message, sqlx::Error> {
+fn message_of(row: &SqliteRow) -> Result<Message, sqlx::Error> {
     let (prompt, completion) = (small_opt(row, "prompt_tokens")?, small_opt(row, "completion_tokens")?);
     Ok(Message {
         id: parsed(row, "id")?,
@@ -140,16 +139,17 @@ impl Store {
         conversation: ConversationId,
         new: NewMessage,
     ) -> Result<Message, Error> {
-        let mut tx = self.db().write().await?;
+        let mut tx = self.write().await?;
         let row = self.conversation_in(&mut tx, scope, conversation).await?;
         if let Some(parent) = new.parent_id {
-            let there: bool = tx
-                .scalar(
-                    sql("SELECT EXISTS (SELECT 1 FROM messages WHERE conversation_id = $1 AND id = $2)")
-                        .bind(conversation.to_string())
-                        .bind(parent.to_string()),
-                )
-                .await?;
+            let there: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM messages WHERE conversation_id = ? AND id = ?)",
+            )
+            .bind(conversation.to_string())
+            .bind(parent.to_string())
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(|e| self.failed(e))?;
             if !there {
                 return Err(Error::not_found("message of this conversation", "该会话的消息", parent));
             }
@@ -159,15 +159,15 @@ impl Store {
             id: MessageId::new(),
             parent_id: new.parent_id,
             role: new.role,
-            content: storable(new.content),
+            content: new.content,
             model: new.model,
             usage: new.usage,
             finish_reason: new.finish_reason,
             created_at: now,
         };
-        let insert = sql(
+        sqlx::query(
             "INSERT INTO messages (id, conversation_id, parent_id, role, content, model, prompt_tokens, \
-             completion_tokens, finish_reason, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             completion_tokens, finish_reason, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(message.id.to_string())
         .bind(conversation.to_string())
@@ -178,20 +178,24 @@ impl Store {
         .bind(message.usage.map(|usage| i64::from(usage.prompt_tokens)))
         .bind(message.usage.map(|usage| i64::from(usage.completion_tokens)))
         .bind(&message.finish_reason)
-        .bind(now);
-        tx.execute(insert).await?;
+        .bind(now)
+        .execute(&mut *tx)
+        .await
+        .map_err(|e| self.failed(e))?;
         let title = if row.title.is_empty() && message.role == MessageRole::User {
             title_of(&message.content)
         } else {
             row.title
         };
-        let update = sql("UPDATE conversations SET head_id = $1, title = $2, updated_at = $3 WHERE id = $4")
+        sqlx::query("UPDATE conversations SET head_id = ?, title = ?, updated_at = ? WHERE id = ?")
             .bind(message.id.to_string())
             .bind(title)
             .bind(now.max(row.updated_at + 1))
-            .bind(conversation.to_string());
-        tx.execute(update).await?;
-        tx.commit().await?;
+            .bind(conversation.to_string())
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| self.failed(e))?;
+        tx.commit().await.map_err(|e| self.failed(e))?;
         Ok(message)
     }
 
@@ -205,19 +209,13 @@ impl Store {
         conversation: ConversationId,
     ) -> Result<Vec<Message>, Error> {
         self.conversation(scope, conversation).await?;
-        let list = sql(
-            "SELECT id, parent_id, role, content, model, prompt_tokens, completion_tokens, finish_reason, created_at \
-             FROM messages WHERE conversation_id = $1 ORDER BY seq",
-        );
-        let rows = self.db().fetch_all(list.bind(conversation.to_string())).await?;
-        self.db().all(&rows, message_of)
+        let rows = sqlx::query("SELECT * FROM messages WHERE conversation_id = ? ORDER BY seq")
+            .bind(conversation.to_string())
+            .fetch_all(self.reader())
+            .await
+            .map_err(|e| self.failed(e))?;
+        rows.iter().map(message_of).collect::<Result<_, _>>().map_err(|e| self.failed(e))
     }
-}
-
-/// A model can say U+0000, and its answer is worth keeping: the sign for an unknown character takes its place, since Postgres has
-/// no text with a zero.
-fn storable(text: String) -> String {
-    if text.contains('\0') { text.replace('\0', "\u{FFFD}") } else { text }
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use rixin_base::TenantId;
 use serde::{Deserialize, Serialize};
+use sqlx::Row;
 use utoipa::ToSchema;
 
-use crate::{Error, HostScope, Store, TenantScope, db::sql, now_ms, row::parsed};
+use crate::{Error, Store, TenantScope, now_ms, row::parsed};
 
 /// The tenant that exists from the start.
 const DEFAULT_TENANT: &str = "default";
@@ -33,30 +34,31 @@ impl Store {
         Operator { store: self }
     }
 
-    /// Two processes may do this at the same moment: the name is there once.
     pub(crate) async fn ensure_tenant(&self) -> Result<(), Error> {
-        let mut tx = self.db().write().await?;
-        let insert = sql("INSERT INTO tenants (id, name, created_at, host) SELECT $1, $2, $3, 1 \
-             WHERE NOT EXISTS (SELECT 1 FROM tenants) ON CONFLICT (name) DO NOTHING");
-        tx.execute(insert.bind(TenantId::new().to_string()).bind(DEFAULT_TENANT).bind(now_ms())).await?;
-        tx.commit().await
+        let mut tx = self.write().await?;
+        sqlx::query("INSERT INTO tenants (id, name, created_at) SELECT ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM tenants)")
+            .bind(TenantId::new().to_string())
+            .bind(DEFAULT_TENANT)
+            .bind(now_ms())
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| self.failed(e))?;
+        tx.commit().await.map_err(|e| self.failed(e))
     }
 }
 
 impl Operator<'_> {
-    /// The scope of the host organisation: the first tenant.
+    /// The scope of the first tenant.
     ///
     /// # Errors
     /// The database failed.
     pub async fn default_scope(&self) -> Result<TenantScope, Error> {
-        let db = self.store.db();
-        let row = db.fetch_one(sql("SELECT id FROM tenants WHERE host = 1")).await?;
-        Ok(TenantScope { tenant: parsed(&row, "id").map_err(|e| db.failed(e))?, key: None })
-    }
-
-    /// The right to name all organisations.
-    pub fn host_scope(&self) -> HostScope {
-        HostScope::of_operator()
+        let store = self.store;
+        let row = sqlx::query("SELECT id FROM tenants ORDER BY created_at, id LIMIT 1")
+            .fetch_one(store.reader())
+            .await
+            .map_err(|e| store.failed(e))?;
+        Ok(TenantScope { tenant: parsed(&row, "id").map_err(|e| store.failed(e))?, key: None })
     }
 
     /// The scope of a tenant by name.
@@ -64,12 +66,14 @@ impl Operator<'_> {
     /// # Errors
     /// There is none of that name.
     pub async fn scope(&self, name: &str) -> Result<TenantScope, Error> {
-        let db = self.store.db();
-        let row = db
-            .fetch_optional(sql("SELECT id FROM tenants WHERE name = $1").bind(name))
-            .await?
+        let store = self.store;
+        let row = sqlx::query("SELECT id FROM tenants WHERE name = ?")
+            .bind(name)
+            .fetch_optional(store.reader())
+            .await
+            .map_err(|e| store.failed(e))?
             .ok_or_else(|| Error::not_found("tenant", "租户", name))?;
-        Ok(TenantScope { tenant: parsed(&row, "id").map_err(|e| db.failed(e))?, key: None })
+        Ok(TenantScope { tenant: parsed(&row, "id").map_err(|e| store.failed(e))?, key: None })
     }
 
     /// All tenants, oldest first.
@@ -77,16 +81,21 @@ impl Operator<'_> {
     /// # Errors
     /// The database failed.
     pub async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
-        let db = self.store.db();
-        let rows =
-            db.fetch_all(sql("SELECT id, name, created_at FROM tenants ORDER BY created_at, id")).await?;
-        db.all(&rows, |row| {
-            Ok(Tenant {
-                id: parsed(row, "id")?,
-                name: row.try_get("name")?,
-                created_at: row.try_get("created_at")?,
+        let store = self.store;
+        let rows = sqlx::query("SELECT id, name, created_at FROM tenants ORDER BY created_at, id")
+            .fetch_all(store.reader())
+            .await
+            .map_err(|e| store.failed(e))?;
+        rows.iter()
+            .map(|row| {
+                Ok(Tenant {
+                    id: parsed(row, "id")?,
+                    name: row.try_get("name")?,
+                    created_at: row.try_get("created_at")?,
+                })
             })
-        })
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(|e| store.failed(e))
     }
 
     /// Adds a tenant.
@@ -94,6 +103,7 @@ impl Operator<'_> {
     /// # Errors
     /// The name is empty, too long or taken.
     pub async fn create_tenant(&self, name: &str) -> Result<Tenant, Error> {
+        let store = self.store;
         if name.trim().is_empty() || name.chars().count() > 100 {
             return Err(Error::Invalid {
                 param: "name",
@@ -102,16 +112,20 @@ impl Operator<'_> {
             });
         }
         let tenant = Tenant { id: TenantId::new(), name: name.trim().to_owned(), created_at: now_ms() };
-        let mut tx = self.store.db().write().await?;
-        let insert = sql(
-            "INSERT INTO tenants (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
-        );
-        let added =
-            tx.execute(insert.bind(tenant.id.to_string()).bind(&tenant.name).bind(tenant.created_at)).await?;
-        if added == 0 {
+        let mut tx = store.write().await?;
+        let done = sqlx::query(
+            "INSERT INTO tenants (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(tenant.id.to_string())
+        .bind(&tenant.name)
+        .bind(tenant.created_at)
+        .execute(&mut *tx)
+        .await
+        .map_err(|e| store.failed(e))?;
+        if done.rows_affected() == 0 {
             return Err(Error::Exists { what: "a tenant named", what_zh: "租户", name: tenant.name });
         }
-        tx.commit().await?;
+        tx.commit().await.map_err(|e| store.failed(e))?;
         Ok(tenant)
     }
 }

@@ -1,10 +1,8 @@
 //! Stored answers of `/v1/responses`, which a later request may go on from.
 
-use crate::{
-    Error, Store, TenantScope,
-    db::{Row, sql},
-    now_ms,
-};
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use crate::{Error, Store, TenantScope, now_ms};
 
 /// Answers older than this are removed when new ones come, as at OpenAI: 30 days.
 const KEEP_MS: i64 = 30 * 86_400_000;
@@ -35,7 +33,7 @@ pub struct StoredResponse {
     pub response: String,
 }
 
-fn response_of(row: &Row) -> Result<StoredResponse, sqlx::Error> {
+fn response_of(row: &SqliteRow) -> Result<StoredResponse, sqlx::Error> {
     Ok(StoredResponse {
         id: row.try_get("id")?,
         input: row.try_get("input")?,
@@ -50,23 +48,27 @@ impl Store {
     /// The database failed.
     pub async fn put_response(&self, scope: &TenantScope, new: NewResponse) -> Result<(), Error> {
         let now = now_ms();
-        let mut tx = self.db().write().await?;
-        let insert =
-            sql("INSERT INTO responses (id, tenant_id, key_id, previous_id, input, response, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)");
-        tx.execute(
-            insert
-                .bind(new.id)
-                .bind(scope.tenant_text())
-                .bind(scope.key_text())
-                .bind(new.previous_id)
-                .bind(new.input)
-                .bind(new.response)
-                .bind(now),
+        let mut tx = self.write().await?;
+        sqlx::query(
+            "INSERT INTO responses (id, tenant_id, key_id, previous_id, input, response, created_at) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )
-        .await?;
-        tx.execute(sql("DELETE FROM responses WHERE created_at < $1").bind(now - KEEP_MS)).await?;
-        tx.commit().await
+        .bind(new.id)
+        .bind(scope.tenant_text())
+        .bind(scope.key_text())
+        .bind(new.previous_id)
+        .bind(new.input)
+        .bind(new.response)
+        .bind(now)
+        .execute(&mut *tx)
+        .await
+        .map_err(|e| self.failed(e))?;
+        sqlx::query("DELETE FROM responses WHERE created_at < ?")
+            .bind(now - KEEP_MS)
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| self.failed(e))?;
+        tx.commit().await.map_err(|e| self.failed(e))
     }
 
     /// One answer.
@@ -74,14 +76,15 @@ impl Store {
     /// # Errors
     /// There is none with this id in the scope.
     pub async fn response(&self, scope: &TenantScope, id: &str) -> Result<StoredResponse, Error> {
-        let one =
-            sql("SELECT id, input, response FROM responses WHERE id = $1 AND tenant_id = $2 AND key_id = $3");
-        let row = self
-            .db()
-            .fetch_optional(one.bind(id).bind(scope.tenant_text()).bind(scope.key_text()))
-            .await?
+        let row = sqlx::query("SELECT * FROM responses WHERE id = ?1 AND tenant_id = ?2 AND key_id = ?3")
+            .bind(id)
+            .bind(scope.tenant_text())
+            .bind(scope.key_text())
+            .fetch_optional(self.reader())
+            .await
+            .map_err(|e| self.failed(e))?
             .ok_or_else(|| Error::not_found("stored response", "已保存的响应", id))?;
-        response_of(&row).map_err(|e| self.db().failed(e))
+        response_of(&row).map_err(|e| self.failed(e))
     }
 
     /// An answer and all that it goes on from, oldest first.
@@ -89,26 +92,30 @@ impl Store {
     /// # Errors
     /// There is none with this id in the scope, or a part of the chain was removed.
     pub async fn response_chain(&self, scope: &TenantScope, id: &str) -> Result<Vec<StoredResponse>, Error> {
-        let chain = sql("WITH RECURSIVE chain (id, previous_id, input, response, depth) AS ( \
+        let rows = sqlx::query(
+            "WITH RECURSIVE chain (id, previous_id, input, response, depth) AS ( \
                  SELECT id, previous_id, input, response, 0 FROM responses \
-                 WHERE id = $1 AND tenant_id = $2 AND key_id = $3 \
+                 WHERE id = ?1 AND tenant_id = ?2 AND key_id = ?3 \
                  UNION ALL \
                  SELECT r.id, r.previous_id, r.input, r.response, chain.depth + 1 FROM responses r \
-                 JOIN chain ON r.id = chain.previous_id WHERE r.tenant_id = $2 AND r.key_id = $3 AND chain.depth < $4 \
-             ) SELECT id, previous_id, input, response FROM chain ORDER BY depth DESC")
+                 JOIN chain ON r.id = chain.previous_id WHERE r.tenant_id = ?2 AND r.key_id = ?3 AND chain.depth < ?4 \
+             ) SELECT id, previous_id, input, response FROM chain ORDER BY depth DESC",
+        )
         .bind(id)
         .bind(scope.tenant_text())
         .bind(scope.key_text())
-        .bind(MAX_CHAIN);
-        let rows = self.db().fetch_all(chain).await?;
-        let broken: Option<String> = match rows.first() {
+        .bind(MAX_CHAIN)
+        .fetch_all(self.reader())
+        .await
+        .map_err(|e| self.failed(e))?;
+        let broken = match rows.first() {
             None => Some(id.to_owned()),
-            Some(first) => first.try_get("previous_id").map_err(|e| self.db().failed(e))?,
+            Some(first) => first.try_get::<Option<String>, _>("previous_id").map_err(|e| self.failed(e))?,
         };
         if let Some(missing) = broken {
             return Err(Error::not_found("stored response", "已保存的响应", missing));
         }
-        self.db().all(&rows, response_of)
+        rows.iter().map(response_of).collect::<Result<_, _>>().map_err(|e| self.failed(e))
     }
 
     /// Removes one.
@@ -116,11 +123,17 @@ impl Store {
     /// # Errors
     /// There is none with this id in the scope.
     pub async fn delete_response(&self, scope: &TenantScope, id: &str) -> Result<(), Error> {
-        let mut tx = self.db().write().await?;
-        let delete = sql("DELETE FROM responses WHERE id = $1 AND tenant_id = $2 AND key_id = $3");
-        if tx.execute(delete.bind(id).bind(scope.tenant_text()).bind(scope.key_text())).await? == 0 {
+        let mut tx = self.write().await?;
+        let done = sqlx::query("DELETE FROM responses WHERE id = ?1 AND tenant_id = ?2 AND key_id = ?3")
+            .bind(id)
+            .bind(scope.tenant_text())
+            .bind(scope.key_text())
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| self.failed(e))?;
+        if done.rows_affected() == 0 {
             return Err(Error::not_found("stored response", "已保存的响应", id));
         }
-        tx.commit().await
+        tx.commit().await.map_err(|e| self.failed(e))
     }
 }

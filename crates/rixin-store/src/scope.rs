@@ -1,17 +1,48 @@
 //! Who is asking, and what they may name.
 
-use rixin_base::{KeyId, MemberId, ProjectId, TenantId};
+use rixin_base::{KeyId, TenantId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::{Limits, Right, Rights, Role};
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = KeyRole)]
+pub enum Role {
+    /// Everything in its tenant, and the machine's models, replicas and engines.
+    Admin,
+    /// Ask models, and keep its own conversations.
+    Member,
+}
 
-/// The right to make, list and disable organisations; an [`Identity`] with that right gives one.
-#[derive(Clone, Copy, Debug)]
-pub struct HostScope(());
+impl Role {
+    /// The word in the database and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Admin => "admin",
+            Role::Member => "member",
+        }
+    }
 
-impl HostScope {
-    /// For the person at the machine.
-    pub(crate) fn of_operator() -> Self {
-        Self(())
+    pub(crate) fn from_word(text: &str) -> Option<Self> {
+        match text {
+            "admin" => Some(Role::Admin),
+            "member" => Some(Role::Member),
+            _ => None,
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Role::from_word(text).ok_or_else(|| format!("{text:?} is not a role: admin or member"))
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -34,11 +65,6 @@ impl TenantScope {
         self.key
     }
 
-    /// The whole tenant: for what an administrator sees of everybody's, which are jobs.
-    pub fn of_tenant(&self) -> Self {
-        Self { tenant: self.tenant, key: None }
-    }
-
     pub(crate) fn tenant_text(&self) -> String {
         self.tenant.to_string()
     }
@@ -55,30 +81,8 @@ pub struct Identity {
     pub key_id: KeyId,
     /// Its name.
     pub name: String,
-    /// What its holder is.
-    pub role: Role,
-    /// Whether its organisation is the host, which looks after the machine too.
-    pub host: bool,
     /// What it may do.
-    pub rights: Rights,
-    /// What narrows it beyond its role.
-    pub limits: Limits,
-    /// The person whose key it is.
-    pub member: Option<MemberId>,
-    /// The project that it is for.
-    pub project: Option<ProjectId>,
+    pub role: Role,
     /// What it may name.
     pub scope: TenantScope,
-}
-
-impl Identity {
-    /// The right to name all organisations, where it has that.
-    pub fn host_scope(&self) -> Option<HostScope> {
-        (self.host && self.may(Right::Organisations)).then_some(HostScope(()))
-    }
-
-    /// Whether it may.
-    pub fn may(&self, right: Right) -> bool {
-        self.rights.has(right)
-    }
 }

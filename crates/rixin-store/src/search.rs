@@ -1,16 +1,13 @@
-//! Search in titles and messages. Words of three and more characters are found by a trigram index (SQLite's FTS5; Postgres' pg_trgm
-//! where the server has it); a shorter word, as most Chinese ones are, has no trigram and is looked for in the caller's own messages.
+//! Search in titles and messages. Words of three and more characters are found by the trigram index; a shorter word, as most
+//! Chinese ones are, has no trigram and is looked for in the caller's own messages.
 
-use crate::db::{Dialect, Sql};
+use sqlx::{QueryBuilder, Sqlite};
 
 const MAX_TERMS: usize = 8;
 
 /// The words of a query, at most eight.
 pub(crate) fn terms(text: &str) -> Vec<String> {
-    text.split_whitespace()
-        .take(MAX_TERMS)
-        .map(|term| term.chars().filter(|c| *c != '\0').take(100).collect())
-        .collect()
+    text.split_whitespace().take(MAX_TERMS).map(|term| term.chars().take(100).collect()).collect()
 }
 
 /// `LIKE` pattern for a literal text, with `\` as the escape.
@@ -27,28 +24,24 @@ fn like(term: &str) -> String {
     pattern
 }
 
-/// Adds `AND (title or a message contains term)` to a query over `conversations`; case does not matter.
-pub(crate) fn push_condition(list: &mut Sql, dialect: Dialect, term: &str) {
-    let like_word = match dialect {
-        Dialect::Sqlite => "LIKE ",
-        Dialect::Postgres => "ILIKE ",
-    };
-    list.push(" AND (title ").push(like_word).push_bind(like(term)).push(" ESCAPE '\\' OR ");
-    if dialect == Dialect::Sqlite && term.chars().count() >= 3 {
+/// Adds `AND (title or a message contains term)` to a query over `conversations`.
+pub(crate) fn push_condition(sql: &mut QueryBuilder<Sqlite>, term: &str) {
+    sql.push(" AND (title LIKE ").push_bind(like(term)).push(" ESCAPE '\\' OR ");
+    if term.chars().count() >= 3 {
         // A phrase in quotes: nothing in it is FTS5's query language.
         let phrase = format!("\"{}\"", term.replace('"', "\"\""));
-        list.push(
+        sql.push(
             "id IN (SELECT m.conversation_id FROM messages_fts f JOIN messages m ON m.seq = f.rowid \
              WHERE f.content MATCH ",
         );
-        list.push_bind(phrase).push(")");
+        sql.push_bind(phrase).push(")");
     } else {
-        list.push(
-            "EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = conversations.id AND m.content ",
+        sql.push(
+            "EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = conversations.id AND m.content LIKE ",
         );
-        list.push(like_word).push_bind(like(term)).push(" ESCAPE '\\')");
+        sql.push_bind(like(term)).push(" ESCAPE '\\')");
     }
-    list.push(")");
+    sql.push(")");
 }
 
 #[cfg(test)]

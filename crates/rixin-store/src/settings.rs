@@ -1,6 +1,6 @@
 //! Small values that outlive a process and are no setting of the configuration.
 
-use crate::{Error, Store, db::sql};
+use crate::{Error, Store};
 
 impl Store {
     /// The value of a name.
@@ -8,9 +8,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn setting(&self, name: &str) -> Result<Option<String>, Error> {
-        let row =
-            self.db().fetch_optional(sql("SELECT value FROM settings WHERE name = $1").bind(name)).await?;
-        row.map(|row| row.at(0)).transpose().map_err(|e| self.db().failed(e))
+        sqlx::query_scalar("SELECT value FROM settings WHERE name = ?")
+            .bind(name)
+            .fetch_optional(self.reader())
+            .await
+            .map_err(|e| self.failed(e))
     }
 
     /// Sets a value; `None` removes it.
@@ -18,15 +20,16 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn set_setting(&self, name: &str, value: Option<&str>) -> Result<(), Error> {
-        let mut tx = self.db().write().await?;
-        let statement = match value {
-            Some(value) => sql("INSERT INTO settings (name, value) VALUES ($1, $2) \
-                 ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+        let mut tx = self.write().await?;
+        let query = match value {
+            Some(value) => sqlx::query(
+                "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+            )
             .bind(name)
             .bind(value),
-            None => sql("DELETE FROM settings WHERE name = $1").bind(name),
+            None => sqlx::query("DELETE FROM settings WHERE name = ?").bind(name),
         };
-        tx.execute(statement).await?;
-        tx.commit().await
+        query.execute(&mut *tx).await.map_err(|e| self.failed(e))?;
+        tx.commit().await.map_err(|e| self.failed(e))
     }
 }

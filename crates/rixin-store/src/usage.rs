@@ -1,5 +1,4 @@
-//! Usage by key, model and day, and the ledger that it sums up. What requests took waits in memory and is written a few times a
-//! second, off the path of requests.
+//! Usage by key, model and day. Counts are added up in memory and written a few times a second, off the path of requests.
 
 use std::{
     collections::HashMap,
@@ -10,24 +9,32 @@ use std::{
     time::Duration,
 };
 
-use rixin_base::KeyId;
+use rixin_base::{KeyId, TenantId};
 use serde::{Deserialize, Serialize};
+use sqlx::{Row as _, SqlitePool};
 use tokio::sync::Notify;
 use utoipa::ToSchema;
 
 use crate::{
-    Error, LedgerEntry, Store, TenantScope,
-    db::{Db, sql},
-    ledger::{self, day_text},
-    now_ms,
+    Error, Store, TenantScope, now_ms,
     row::{count, parsed},
 };
 
-/// Entries wait this long for company.
+/// Counts wait this long for company.
 const BATCH: Duration = Duration::from_millis(200);
 /// Pause after a write that failed.
 const RETRY: Duration = Duration::from_secs(5);
-const DAY_MS: i64 = 86_400_000;
+
+/// What one request took.
+#[derive(Clone, Debug, Default)]
+pub struct UsageRecord {
+    /// The model that answered.
+    pub model: String,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer.
+    pub completion_tokens: u64,
+}
 
 /// What a key took from a model in a day (UTC).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -48,12 +55,19 @@ pub struct UsageRow {
 }
 
 #[derive(Default)]
+struct Counts {
+    requests: i64,
+    prompt: i64,
+    completion: i64,
+}
+
+#[derive(Default)]
 struct Waiting {
-    entries: Vec<LedgerEntry>,
+    usage: HashMap<(TenantId, KeyId, i64, String), Counts>,
     used: HashMap<KeyId, i64>,
 }
 
-/// Entries on their way to the disk. Without a database no request is authenticated either, so what waits for it stays little.
+/// Counts on their way to the disk.
 #[derive(Default)]
 pub(crate) struct Meter {
     waiting: Mutex<Waiting>,
@@ -73,14 +87,13 @@ impl Meter {
         self.wake.notify_one();
     }
 
-    fn add(&self, mut entry: LedgerEntry) {
-        // A text with a zero character can't be stored, and one such row would hold up all others.
-        for text in [&mut entry.id, &mut entry.kind, &mut entry.model] {
-            if text.contains('\0') {
-                *text = text.replace('\0', "\u{FFFD}");
-            }
-        }
-        self.lock().entries.push(entry);
+    fn add(&self, tenant: TenantId, key: KeyId, day: i64, record: UsageRecord) {
+        let mut waiting = self.lock();
+        let counts = waiting.usage.entry((tenant, key, day, record.model)).or_default();
+        counts.requests += 1;
+        counts.prompt += i64::try_from(record.prompt_tokens).unwrap_or(0);
+        counts.completion += i64::try_from(record.completion_tokens).unwrap_or(0);
+        drop(waiting);
         self.wake.notify_one();
     }
 
@@ -90,18 +103,18 @@ impl Meter {
     }
 
     /// Writes until the store is closed.
-    pub async fn run(self: Arc<Self>, db: Db) {
+    pub async fn run(self: Arc<Self>, writer: SqlitePool) {
         loop {
             self.wake.notified().await;
             let closed = self.closed.load(Ordering::Acquire);
             if !closed {
                 tokio::time::sleep(BATCH).await;
             }
-            if db.is_closed() {
+            if writer.is_closed() {
                 return;
             }
-            if let Err(error) = self.write(&db).await {
-                tracing::error!(%error, "what requests took could not be stored; it is kept and tried again");
+            if let Err(error) = self.write(&writer).await {
+                tracing::error!(%error, "usage counts could not be stored; they are kept and tried again");
                 if !closed {
                     tokio::time::sleep(RETRY).await;
                     self.wake.notify_one();
@@ -113,18 +126,22 @@ impl Meter {
         }
     }
 
-    /// One transaction; after a failure the entries are in memory again. Where only the word of success was lost, they are there
-    /// already when they are written again, and change nothing.
-    pub async fn write(&self, db: &Db) -> Result<(), Error> {
+    /// One transaction; after a failure the counts are in memory again.
+    pub async fn write(&self, writer: &SqlitePool) -> Result<(), sqlx::Error> {
         let _one = self.writing.lock().await;
-        let mut taken = std::mem::take(&mut *self.lock());
-        if taken.entries.is_empty() && taken.used.is_empty() {
+        let taken = std::mem::take(&mut *self.lock());
+        if taken.usage.is_empty() && taken.used.is_empty() {
             return Ok(());
         }
-        let result = insert(db, &mut taken).await;
+        let result = insert(writer, &taken).await;
         if result.is_err() {
             let mut waiting = self.lock();
-            waiting.entries.append(&mut taken.entries);
+            for (key, counts) in taken.usage {
+                let sum = waiting.usage.entry(key).or_default();
+                sum.requests += counts.requests;
+                sum.prompt += counts.prompt;
+                sum.completion += counts.completion;
+            }
             for (key, time) in taken.used {
                 waiting.used.entry(key).or_insert(time);
             }
@@ -133,35 +150,51 @@ impl Meter {
     }
 }
 
-async fn insert(db: &Db, waiting: &mut Waiting) -> Result<(), Error> {
-    waiting.entries.sort_unstable_by(ledger::order);
-    let mut used: Vec<_> = waiting.used.iter().collect();
-    used.sort_unstable();
-    let mut tx = db.write().await?;
-    for entry in &waiting.entries {
-        ledger::insert(&mut tx, entry).await?;
+async fn insert(writer: &SqlitePool, waiting: &Waiting) -> Result<(), sqlx::Error> {
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+    for ((tenant, key, day, model), counts) in &waiting.usage {
+        sqlx::query(
+            "INSERT INTO usage (tenant_id, key_id, day, model, requests, prompt_tokens, completion_tokens) \
+             VALUES (?, ?, date(? * 86400, 'unixepoch'), ?, ?, ?, ?) \
+             ON CONFLICT (tenant_id, day, key_id, model) DO UPDATE SET \
+                 requests = requests + excluded.requests, \
+                 prompt_tokens = prompt_tokens + excluded.prompt_tokens, \
+                 completion_tokens = completion_tokens + excluded.completion_tokens",
+        )
+        .bind(tenant.to_string())
+        .bind(key.to_string())
+        .bind(day)
+        .bind(model)
+        .bind(counts.requests)
+        .bind(counts.prompt)
+        .bind(counts.completion)
+        .execute(&mut *tx)
+        .await?;
     }
-    for (key, time) in used {
-        // Another gateway may have seen it later.
-        let set =
-            sql("UPDATE keys SET last_used = $1 WHERE id = $2 AND (last_used IS NULL OR last_used < $1)");
-        tx.execute(set.bind(*time).bind(key.to_string())).await?;
+    for (key, time) in &waiting.used {
+        sqlx::query("UPDATE keys SET last_used = ? WHERE id = ?")
+            .bind(time)
+            .bind(key.to_string())
+            .execute(&mut *tx)
+            .await?;
     }
     tx.commit().await
 }
 
 impl Store {
-    /// Enters in the ledger what a request took; returns at once. An entry whose id is there already changes nothing.
-    pub fn record(&self, entry: LedgerEntry) {
-        self.inner.meter.add(entry);
+    /// Counts a request of an authenticated key; returns at once. A scope of the operator has no key and is not counted.
+    pub fn record(&self, scope: &TenantScope, record: UsageRecord) {
+        if let Some(key) = scope.key {
+            self.inner.meter.add(scope.tenant, key, now_ms() / 86_400_000, record);
+        }
     }
 
-    /// Writes the entries that are still in memory.
+    /// Writes the counts that are still in memory.
     ///
     /// # Errors
-    /// The database failed; the entries are kept and tried again.
+    /// The database failed; the counts are kept and tried again.
     pub async fn flush(&self) -> Result<(), Error> {
-        self.inner.meter.write(self.db()).await
+        self.inner.meter.write(&self.inner.writer).await.map_err(|e| self.failed(e))
     }
 
     /// Usage of the last `days` days (today is one), newest first; `everyone`: all keys of the tenant, else the scope's own.
@@ -174,25 +207,30 @@ impl Store {
         days: u32,
         everyone: bool,
     ) -> Result<Vec<UsageRow>, Error> {
-        let first_day = now_ms() - DAY_MS * (i64::from(days.clamp(1, 3660)) - 1);
-        // A sum of integers is a NUMERIC in Postgres.
-        let list = sql("SELECT day, key_id, model, CAST(SUM(requests) AS BIGINT) AS requests, \
-                 CAST(SUM(prompt_tokens) AS BIGINT) AS prompt_tokens, CAST(SUM(completion_tokens) AS BIGINT) AS completion_tokens \
-             FROM usage_days WHERE tenant_id = $1 AND day >= $2 AND ($3 IS NULL OR key_id = $3) AND key_id <> '' AND kind <> 'job' \
-             GROUP BY day, key_id, model ORDER BY day DESC, key_id, model")
+        let first_day = now_ms() / 86_400_000 - i64::from(days.clamp(1, 3660)) + 1;
+        let rows = sqlx::query(
+            "SELECT day, key_id, model, requests, prompt_tokens, completion_tokens FROM usage \
+             WHERE tenant_id = ?1 AND day >= date(?2 * 86400, 'unixepoch') AND (?3 IS NULL OR key_id = ?3) \
+             ORDER BY day DESC, key_id, model",
+        )
         .bind(scope.tenant_text())
-        .bind(day_text(first_day))
-        .bind(if everyone { None } else { scope.key_text() });
-        let rows = self.db().fetch_all(list).await?;
-        self.db().all(&rows, |row| {
-            Ok(UsageRow {
-                day: row.try_get("day")?,
-                key_id: parsed(row, "key_id")?,
-                model: row.try_get("model")?,
-                requests: count(row, "requests")?,
-                prompt_tokens: count(row, "prompt_tokens")?,
-                completion_tokens: count(row, "completion_tokens")?,
+        .bind(first_day)
+        .bind(if everyone { None } else { scope.key_text() })
+        .fetch_all(self.reader())
+        .await
+        .map_err(|e| self.failed(e))?;
+        rows.iter()
+            .map(|row| {
+                Ok(UsageRow {
+                    day: row.try_get("day")?,
+                    key_id: parsed(row, "key_id")?,
+                    model: row.try_get("model")?,
+                    requests: count(row, "requests")?,
+                    prompt_tokens: count(row, "prompt_tokens")?,
+                    completion_tokens: count(row, "completion_tokens")?,
+                })
             })
-        })
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(|e| self.failed(e))
     }
 }

@@ -93,42 +93,6 @@ pub enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand, arg_required_else_help = true)]
     Keys(command::keys::Keys),
-    /// Add, list, change and remove the people of an organisation
-    #[command(subcommand, arg_required_else_help = true)]
-    Members(command::members::Members),
-    /// Begin, list and close projects, which keys are for
-    #[command(subcommand, arg_required_else_help = true)]
-    Projects(command::projects::Projects),
-    /// Make, list and disable organisations, which see nothing of each other
-    #[command(subcommand, arg_required_else_help = true)]
-    Organisations(command::organisations::Organisations),
-    /// Read, export and verify the audit log
-    #[command(subcommand, arg_required_else_help = true)]
-    Audit(command::audit::Audit),
-    /// Say how much may be used: tokens, requests, job seconds, storage
-    #[command(subcommand, arg_required_else_help = true)]
-    Quotas(command::quotas::Quotas),
-    /// Show what was used, and what it costs
-    Usage(command::usage::Usage),
-    /// Say what use is charged at
-    #[command(subcommand, arg_required_else_help = true)]
-    Prices(command::usage::Prices),
-    /// Back up everything into one file, also while a server runs
-    #[command(arg_required_else_help = true)]
-    Backup(command::backup::Backup),
-    /// Take everything out of an archive of `rixin backup`
-    Restore(command::backup::Restore),
-    /// Move data between databases and places of files
-    #[command(subcommand, arg_required_else_help = true)]
-    Store(command::store::Data),
-    /// Look at long work, cancel it, try it again
-    #[command(subcommand, arg_required_else_help = true)]
-    Job(command::job::Job),
-    /// Check a file: who signed it, what it was made from, and whether it was changed since
-    Verify(command::verify::Verify),
-    /// Look at the cluster that jobs run on
-    #[command(subcommand, arg_required_else_help = true)]
-    Cluster(command::cluster::Cluster),
     /// Look at this machine: what is there, what is missing, and the command that mends it
     Doctor(command::doctor::Doctor),
     /// Show the settings and where each came from

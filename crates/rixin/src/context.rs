@@ -1,7 +1,6 @@
 //! What every command starts from: settings with their origins, language and output.
 
 use rixin_base::{Code, Fault, IdError, Lang, ModelId, Origin, Resolved, Settings};
-use rixin_store::{Acting, Actor, TenantScope};
 
 use crate::{cli::Global, out::Out};
 
@@ -81,11 +80,6 @@ fn named(pair: &str) -> Result<(&'static str, String), Fault> {
         )
     })?;
     Ok((name, value.to_owned()))
-}
-
-/// What the person at the machine changes in the store: the audit log tells of it.
-pub async fn by_operator<T>(scope: &TenantScope, work: impl Future<Output = T>) -> T {
-    rixin_store::acting(Acting::new(scope, Actor::operator()), work).await
 }
 
 /// A model's id from the command line.

@@ -72,10 +72,6 @@ fn dispatch(cli: Cli) -> Done {
     match &command {
         Command::Completions(completions) => return completions.run(),
         Command::Replica(replica) => return replica.run(),
-        Command::Job(command::job::Job::Run { spec, lifeline }) => {
-            // its exit codes are for the supervisor alone
-            std::process::exit(rixin_worker::main(spec, *lifeline).into());
-        }
         _ => {}
     }
     let extra = match &command {
@@ -90,20 +86,7 @@ fn dispatch(cli: Cli) -> Done {
         Command::Chat(chat) => block_on(chat.run(context)),
         Command::Models(models) => block_on(models.run(context)),
         Command::Keys(keys) => block_on(keys.run(context)),
-        Command::Members(members) => block_on(members.run(context)),
-        Command::Projects(projects) => block_on(projects.run(context)),
-        Command::Organisations(organisations) => block_on(organisations.run(context)),
-        Command::Audit(audit) => block_on(audit.run(context)),
-        Command::Quotas(quotas) => block_on(quotas.run(context)),
-        Command::Usage(usage) => block_on(usage.run(context)),
-        Command::Prices(prices) => block_on(prices.run(context)),
-        Command::Backup(backup) => block_on(backup.run(context)),
-        Command::Restore(restore) => block_on(restore.run(context)),
-        Command::Store(data) => block_on(data.run(context)),
-        Command::Job(job) => block_on(job.run(context)),
-        Command::Verify(verify) => verify.run(&context),
-        Command::Cluster(cluster) => block_on(cluster.run(context)),
-        Command::Doctor(doctor) => block_on(doctor.run(&context)),
+        Command::Doctor(doctor) => doctor.run(&context),
         Command::Config(config) => config.run(&context),
         Command::Version(version) => version.run(&context),
         Command::Help(help) => help.run(&context),

@@ -19,9 +19,9 @@ test('keys: shown once, used by a member, revoked at once', async (browser) => {
 
   const member = await open(browser, { key: secret });
   await member.getByRole('heading', { name: /What shall we work on|First, a model/ }).waitFor();
-  assert.equal(await member.getByRole('link', { name: 'Members and keys' }).count(), 0);
+  assert.equal(await member.getByRole('link', { name: 'Keys' }).count(), 0);
   await member.goto(`${suite.url}/#/keys`);
-  await member.getByRole('heading', { name: 'This page is not for your role' }).waitFor();
+  await member.getByRole('heading', { name: 'This page is for administrators' }).waitFor();
 
   await row.getByRole('button', { name: /^Revoke/ }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();

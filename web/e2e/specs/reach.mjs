@@ -2,19 +2,7 @@
 
 import { answered, assert, open, shot, suite, test, until } from '../harness.mjs';
 
-const PAGES = [
-  '#/chat',
-  '#/models',
-  '#/models/installed',
-  '#/replicas',
-  '#/jobs',
-  '#/cluster',
-  '#/keys',
-  '#/members',
-  '#/projects',
-  '#/organisations',
-  '#/usage',
-];
+const PAGES = ['#/chat', '#/models', '#/models/installed', '#/replicas', '#/keys', '#/usage'];
 
 test('reach: language and theme are switched and remembered', async (browser) => {
   const page = await open(browser, { key: suite.key });

@@ -32,13 +32,6 @@ test('replicas: an external engine is added, found unreachable, and removed', as
   await row.waitFor({ state: 'detached' });
 });
 
-test('cluster: without one, the machine is shown and how to connect one', async (browser) => {
-  const page = await open(browser, { key: suite.key, path: '#/cluster' });
-  await page.getByRole('heading', { name: 'This machine' }).waitFor();
-  assert.match(await page.locator('.row').first().innerText(), /Cores \d+ \/ \d+/);
-  await page.getByText(/No cluster is connected/).waitFor();
-});
-
 test('usage: what was asked is counted', async (browser) => {
   const page = await open(browser, { key: suite.key, path: '#/usage' });
   await page.getByRole('img', { name: /^Tokens a day/ }).waitFor();

@@ -7,12 +7,11 @@ import { Store } from '../lib/store';
 import type { Me } from './types';
 
 export interface Session {
-  /** The API key; null where a member is signed in, whose cookie the browser keeps from scripts. */
-  key: string | null;
+  key: string;
   me: Me;
 }
 
-/** Who is signed in, or null. */
+/** The signed-in key, or null. */
 export const session = new Store<Session | null>(null);
 
 /** Why the last session ended, where the suite ended it. */
@@ -67,8 +66,7 @@ export async function send(method: string, path: string, options: Options = {}):
       body: options.body === undefined ? undefined : JSON.stringify(options.body),
       signal: options.signal,
       cache: 'no-store',
-      // A key speaks for itself; beside it the cookie of a member would be somebody else's.
-      credentials: key ? 'omit' : 'same-origin',
+      credentials: 'omit',
     });
   } catch (error) {
     if (options.signal?.aborted) throw error;
@@ -119,50 +117,6 @@ export async function signIn(key: string, remember: boolean | null, signal?: Abo
   }
   signOutReason.set(null);
   session.set({ key, me });
-}
-
-/** Takes the member whose cookie the browser has; false where it has none. */
-export async function resume(signal?: AbortSignal): Promise<boolean> {
-  try {
-    const me = await json<Me>('GET', '/api/me', { signal });
-    signOutReason.set(null);
-    session.set({ key: null, me });
-    return true;
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 401) throw error;
-    if (error.code === 'session_ended') signOutReason.set(error.message);
-    return false;
-  }
-}
-
-/** Signs a member in by name and password. */
-export async function signInByPassword(organisation: string, name: string, password: string): Promise<void> {
-  await json('POST', '/api/session', { body: { organisation: organisation || undefined, name, password } });
-  forgetKey();
-  await resume();
-}
-
-/** Sets the password of whoever has a one-time link, and signs them in. */
-export async function acceptInvitation(token: string, password: string): Promise<void> {
-  await json('POST', '/api/invitation', { body: { token, password } });
-  forgetKey();
-  await resume();
-}
-
-/** The ways to sign in beside an API key. */
-export async function signInWays(signal?: AbortSignal): Promise<{ oidc?: string }> {
-  return json('GET', '/sign-in/ways', { signal });
-}
-
-function forgetKey(): void {
-  sessionStorage.remove(KEY);
-  storage.remove(KEY);
-}
-
-/** Ends the session: a member's cookie ends on the server too. */
-export async function leave(): Promise<void> {
-  if (session.get()?.key === null) await send('DELETE', '/api/session').catch(() => undefined);
-  signOut();
 }
 
 export function signOut(reason: string | null = null): void {

@@ -3,16 +3,7 @@
 
 import { json, send } from './client';
 import type { paths } from './schema';
-import type {
-  ConversationPatch,
-  NewConversation,
-  NewExternal,
-  NewMessage,
-  Outbound,
-  Price,
-  QuotaUse,
-  UsageRow,
-} from './types';
+import type { ConversationPatch, NewConversation, NewExternal, NewMessage, Role } from './types';
 
 type Method = 'get' | 'post' | 'patch' | 'delete';
 type Operation<P extends keyof paths, M extends Method> = NonNullable<paths[P][M]>;
@@ -57,6 +48,7 @@ function call<P extends keyof paths, M extends Method>(method: M, path: P, asked
 
 export const keys = {
   list: (signal?: AbortSignal) => call('get', '/api/keys', { signal }),
+  create: (name: string, role: Role) => call('post', '/api/keys', { body: { name, role } }),
   revoke: (id: string) => call('delete', '/api/keys/{id}', { path: { id } }),
 };
 
@@ -112,44 +104,6 @@ export const conversations = {
     send('GET', filled('/api/conversations/{id}/export' satisfies keyof paths, { id }), { query: { format } }),
 };
 
-export const jobs = {
-  list: (query: Query<Operation<'/api/jobs', 'get'>>, signal?: AbortSignal) =>
-    call('get', '/api/jobs', { query, signal }),
-  cancel: (id: string) => call('post', '/api/jobs/{id}/cancel', { path: { id } }),
-  retry: (id: string) => call('post', '/api/jobs/{id}/retry', { path: { id } }),
-  remove: (id: string) => call('delete', '/api/jobs/{id}', { path: { id } }),
-  log: async (id: string, signal?: AbortSignal) => {
-    const answer = await send('GET', filled('/api/jobs/{id}/log' satisfies keyof paths, { id }), {
-      signal,
-      accept: 'text/plain',
-    });
-    return answer.text();
-  },
-};
-
 export const usage = {
-  list: (days: number, signal?: AbortSignal) =>
-    json<{ data: UsageRow[] }>('GET', '/api/usage', { query: { days }, signal }),
-  /** Sums by something else than days. */
-  by: (by: string, days: number, signal?: AbortSignal) =>
-    json<{ data: UsageRow[] }>('GET', '/api/usage', { query: { by, days }, signal }),
-  csv: (by: string, days: number) => send('GET', '/api/usage', { query: { by, days, format: 'csv' } }),
-};
-
-export const quotas = {
-  list: (signal?: AbortSignal) => json<{ data: QuotaUse[] }>('GET', '/api/quotas', { signal }),
-  set: (body: Pick<QuotaUse, 'subject' | 'measure' | 'period' | 'amount'>) =>
-    json<QuotaUse>('POST', '/api/quotas', { body }),
-  remove: (id: string) => json<undefined>('DELETE', `/api/quotas/${encodeURIComponent(id)}`),
-};
-
-export const prices = {
-  list: (signal?: AbortSignal) => json<{ data: Price[] }>('GET', '/api/prices', { signal }),
-  set: (body: Partial<Price>) => json<Price>('POST', '/api/prices', { body }),
-  remove: (model: string, valid_from: string) =>
-    json<undefined>('DELETE', '/api/prices', { query: { model, valid_from } }),
-};
-
-export const outbound = {
-  list: (signal?: AbortSignal) => json<{ data: Outbound[] }>('GET', '/api/outbound', { signal }),
+  list: (days: number, signal?: AbortSignal) => call('get', '/api/usage', { query: { days }, signal }),
 };

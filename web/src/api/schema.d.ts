@@ -141,111 +141,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/files": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A page of the caller's files. */
-        get: operations["get_v1_files"];
-        put?: never;
-        /** Uploads a file, whose bytes are stored as they come. */
-        post: operations["post_v1_files"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/files/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One file. */
-        get: operations["get_v1_files_by_id"];
-        put?: never;
-        post?: never;
-        /** Removes a file. One that a job reads stays until that is over. */
-        delete: operations["delete_v1_files_by_id"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/files/{id}/content": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The bytes of a file, checked on the way: an answer that ends early is damaged at its source. */
-        get: operations["get_v1_files_by_id_content"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/batches": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A page of the caller's batches, newest first. */
-        get: operations["get_v1_batches"];
-        put?: never;
-        /** Begins a batch: each line of a file is asked as a request of its own, at the price of batches. */
-        post: operations["post_v1_batches"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/batches/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One batch. */
-        get: operations["get_v1_batches_by_id"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/batches/{id}/cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Asks for the end of a batch. Lines that are being answered are let go. */
-        post: operations["post_v1_batches_by_id_cancel"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/messages": {
         parameters: {
             query?: never;
@@ -277,198 +172,6 @@ export interface paths {
          *     every engine, and the prompt is in its prefix cache afterwards.
          */
         post: operations["post_v1_messages_count_tokens"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/job-kinds": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The kinds of jobs. */
-        get: operations["get_api_job_kinds"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/jobs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A page of jobs, newest first: everybody's with the right `all_jobs`, else the own ones. */
-        get: operations["get_api_jobs"];
-        put?: never;
-        /** Submits a job. */
-        post: operations["post_api_jobs"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/jobs/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A job with its attempts. */
-        get: operations["get_api_jobs_by_id"];
-        put?: never;
-        post?: never;
-        /** Removes a job that is over, with its attempts and events. Files and models that it made stay. */
-        delete: operations["delete_api_jobs_by_id"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/jobs/{id}/cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Asks for a job's end. One that waits is over at once; one that runs leaves a checkpoint first. A job that is over stays as it is. */
-        post: operations["post_api_jobs_by_id_cancel"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/jobs/{id}/retry": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Queues a failed or cancelled job again. It goes on from its checkpoint. */
-        post: operations["post_api_jobs_by_id_retry"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/jobs/{id}/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * A job as it goes on: an event stream whose ids count the job's events from 1. It goes on after `Last-Event-ID`, and ends when
-         *     the job is over and everything was told.
-         */
-        get: operations["get_api_jobs_by_id_events"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/jobs/{id}/log": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The last lines of a job's log. A line of its own tells where another attempt begins. */
-        get: operations["get_api_jobs_by_id_log"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/audit": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A page of the tenant's audit log, newest first. */
-        get: operations["get_api_audit"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/audit/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The log as a file, oldest row first. JSON lines without filters can be verified, now and later. */
-        get: operations["get_api_audit_export"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/audit/verify": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Reads the whole log and checks its chain. */
-        get: operations["get_api_audit_verify"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/verify": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Who signed a file, what it was made from, and whether it was changed since. No account is needed; the file is not kept. */
-        post: operations["post_api_verify"];
         delete?: never;
         options?: never;
         head?: never;
@@ -516,10 +219,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Keys without their secrets, the revoked ones too: all with the right `people`, else the caller's own. */
+        /** All keys, without their secrets; revoked ones too. */
         get: operations["get_api_keys"];
         put?: never;
-        /** Makes a key. Its secret is in this answer and nowhere else. With the right `own_keys` alone it is the caller's own. */
+        /** Makes a key. Its secret is in this answer and nowhere else. */
         post: operations["post_api_keys"];
         delete?: never;
         options?: never;
@@ -537,219 +240,8 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Ends a key, and cancels the jobs that it asked for. The last owner can't be ended. */
+        /** Ends a key. The last admin key can't be ended. */
         delete: operations["delete_api_keys_by_id"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/members": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The members, without those who were removed. */
-        get: operations["get_api_members"];
-        put?: never;
-        /** Adds a member. The link in the answer, good once and for seven days, lets them set their password. */
-        post: operations["post_api_members"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/members/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A member. */
-        get: operations["get_api_members_by_id"];
-        put?: never;
-        post?: never;
-        /** Removes a member: they are signed out, their keys end, and their jobs are cancelled. What they made stays. */
-        delete: operations["delete_api_members_by_id"];
-        options?: never;
-        head?: never;
-        /** Changes a member. One who is disabled is signed out, and their keys and jobs stop. */
-        patch: operations["patch_api_members_by_id"];
-        trace?: never;
-    };
-    "/api/members/{id}/invitation": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** A new one-time link for a member who lost the first one or forgot the password. Earlier ones are good no more. */
-        post: operations["post_api_members_by_id_invitation"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/projects": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The projects, the closed ones too. */
-        get: operations["get_api_projects"];
-        put?: never;
-        /** Begins a project. */
-        post: operations["post_api_projects"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/projects/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Closes a project: its keys end, and their jobs are cancelled. What was used under it stays. */
-        delete: operations["delete_api_projects_by_id"];
-        options?: never;
-        head?: never;
-        /** Gives a project another name. */
-        patch: operations["patch_api_projects_by_id"];
-        trace?: never;
-    };
-    "/api/organisations": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The organisations, oldest first. */
-        get: operations["get_api_organisations"];
-        put?: never;
-        /** Makes an organisation with its first owner, who sets a password by the link in the answer. */
-        post: operations["post_api_organisations"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/organisations/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        /** Disables an organisation or lets it work again. While it is disabled its keys, sessions and jobs stop. */
-        patch: operations["patch_api_organisations_by_id"];
-        trace?: never;
-    };
-    "/api/session": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Signs in by name and password. The session is in a cookie that scripts can't read. */
-        post: operations["post_api_session"];
-        /** Ends the session that asks. */
-        delete: operations["delete_api_session"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/invitation": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Sets a password by a one-time link, ends earlier sessions, and signs in. */
-        post: operations["post_api_invitation"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/password": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Changes the caller's own password; their other sessions end. */
-        post: operations["post_api_password"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/sessions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The caller's sessions, newest first; everybody's for those who look after the members. */
-        get: operations["get_api_sessions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/sessions/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Ends a session: one's own, or anybody's with the right `members`. */
-        delete: operations["delete_api_sessions_by_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -764,23 +256,6 @@ export interface paths {
         };
         /** The catalogue, with what fits this machine and what is installed. */
         get: operations["get_api_catalog"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/cluster": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Where jobs run: this machine and, where one is configured, the cluster with its nodes and the suite's jobs there. */
-        get: operations["get_api_cluster"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1052,58 +527,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/quotas": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The quotas and what is used of them: all of the tenant for an admin, those that are about the own key for a member. */
-        get: operations["get_api_quotas"];
-        put?: never;
-        /** Sets a quota. The one that there is for the same subject, measure and window gets the new amount, and keeps what was used. */
-        post: operations["post_api_quotas"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/quotas/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Removes a quota: what it limited is free. */
-        delete: operations["delete_api_quotas_by_id"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/outbound": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Every connection that the suite may make to elsewhere, and whether it may be made now. */
-        get: operations["get_api_outbound"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/usage": {
         parameters: {
             query?: never;
@@ -1111,30 +534,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Sums of requests, tokens, images and job seconds with what they cost: of all keys with the right `usage`, else of the own key. */
+        /** Requests and tokens by day (UTC), key and model: of all keys for an admin, of the own key for a member. */
         get: operations["get_api_usage"];
         put?: never;
         post?: never;
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/prices": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The price list. */
-        get: operations["get_api_prices"];
-        put?: never;
-        /** Sets the price of a model from a day on. */
-        post: operations["post_api_prices"];
-        /** Removes a price. */
-        delete: operations["delete_api_prices"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1147,7 +551,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Prometheus metrics, for those who look after the machine, or for a scraper on this machine. */
+        /** Prometheus metrics, for an admin or for a scraper on this machine. */
         get: operations["get_metrics"];
         put?: never;
         post?: never;
@@ -1161,42 +565,6 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description Accelerators of one family and model. */
-        AcceleratorView: {
-            /** @description The family, Slurm's GRES name: `gpu`, `npu`. */
-            family: string;
-            /** @description The model, Slurm's GRES type. */
-            model?: string | null;
-            /**
-             * Format: int64
-             * @description How many there are.
-             */
-            total: number;
-            /**
-             * Format: int64
-             * @description How many are in use.
-             */
-            used: number;
-        };
-        /** @description Accelerators of one type. */
-        Accelerators: {
-            /** @description The vendor's family, in the words of the cluster: `gpu`, `dcu`, `npu`, `mlu`, `musa`. */
-            family: string;
-            /** @description The model, such as `h100`; absent: any of the family. */
-            model?: string | null;
-            /**
-             * Format: int32
-             * @description How many, at least one.
-             */
-            count: number;
-        };
-        /** @description A one-time link that is used. */
-        Accept: {
-            /** @description The link's text. */
-            token: string;
-            /** @description The password to set: at least 10 characters. */
-            password: string;
-        };
         /** @description That somebody accepted a licence. */
         Acceptance: {
             /**
@@ -1207,282 +575,6 @@ export interface components {
             /** @description Who: a key's name, or the user of the command line. */
             by: string;
         };
-        /**
-         * @description Whether the artifact is new or an edited form of its parent.
-         * @enum {string}
-         */
-        Act: "created" | "edited";
-        /** @description Who did it. */
-        Actor: {
-            /** @description `key`, `member`, `operator` (the person at the machine) or `system`. */
-            kind: string;
-            /** @description The key's or member's id; of the person at the machine the user's name there. */
-            id: string;
-            /** @description The name at that time. */
-            name: string;
-            /** @description The network address that the request came from; empty at the machine itself. */
-            address: string;
-        };
-        /** @description The elements, in the standard's order and spelling. */
-        AigcLabel: {
-            /** @description Whether it is made by a machine. */
-            Label: components["schemas"]["AigcMark"];
-            /** @description Who made it: a name or a code. */
-            ContentProducer: string;
-            /** @description The producer's number for it. */
-            ProduceID: string;
-            /** @description For the producer's own protection of the label. */
-            ReservedCode1?: string;
-            /** @description Who spreads it: a name or a code. */
-            ContentPropagator?: string;
-            /** @description The spreader's number for it. */
-            PropagateID?: string;
-            /** @description For the spreader's own protection of the label. */
-            ReservedCode2?: string;
-        };
-        /**
-         * @description Whether content is made by a machine: element `Label`.
-         * @enum {string}
-         */
-        AigcMark: "1" | "2" | "3";
-        /** @description An attempt, with why it ended. */
-        AttemptView: components["schemas"]["JobAttempt"] & {
-            reason?: components["schemas"]["JobReason"] | null;
-        };
-        /** @description Something that is not as it was written. */
-        AuditFinding: {
-            /**
-             * Format: int64
-             * @description The first one.
-             */
-            from: number;
-            /**
-             * Format: int64
-             * @description The last one.
-             */
-            to: number;
-            /** @enum {string} */
-            what: "removed";
-        } | {
-            /**
-             * Format: int64
-             * @description The row.
-             */
-            seq: number;
-            /** @enum {string} */
-            what: "changed";
-        } | {
-            /**
-             * Format: int64
-             * @description The row.
-             */
-            seq: number;
-            /** @enum {string} */
-            what: "inserted";
-        } | {
-            /**
-             * Format: int64
-             * @description The row.
-             */
-            seq: number;
-            /** @enum {string} */
-            what: "moved";
-        } | {
-            /**
-             * Format: int64
-             * @description The remembered row.
-             */
-            seq: number;
-            /** @enum {string} */
-            what: "head";
-        };
-        /** @description The last row of a chain. */
-        AuditHead: {
-            /**
-             * Format: int64
-             * @description Its number; 0: there is none.
-             */
-            seq: number;
-            /** @description Its hash in hexadecimal; empty where there is none. */
-            hash: string;
-        };
-        /**
-         * @description How it went.
-         * @enum {string}
-         */
-        AuditOutcome: "done" | "refused" | "failed";
-        /** @description What was found. */
-        AuditReport: {
-            /** @description Whether every row is as it was written. */
-            ok: boolean;
-            /**
-             * Format: int64
-             * @description Rows that were read.
-             */
-            rows: number;
-            /** @description The last row. */
-            head: components["schemas"]["AuditHead"];
-            /** @description What is wrong, at most the first 100. */
-            findings: components["schemas"]["AuditFinding"][];
-            /**
-             * Format: int64
-             * @description How many more there are.
-             */
-            more: number;
-        };
-        /** @description A row. */
-        AuditRow: {
-            /**
-             * Format: int64
-             * @description Counts the tenant's rows from 1.
-             */
-            seq: number;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970.
-             */
-            at: number;
-            /** @description Who. */
-            actor: components["schemas"]["Actor"];
-            /** @description What was done, in a stable word: `key.create`, `model.pull` ... */
-            action: string;
-            /** @description To what: an id or a name. */
-            target: string;
-            /** @description The project that it was done in. */
-            project_id?: string | null;
-            /** @description How it went. */
-            outcome: components["schemas"]["AuditOutcome"];
-            /** @description More about it, as JSON; never a secret. */
-            details: Record<string, unknown>;
-            /** @description SHA-256 over the row before's hash and this row, in hexadecimal. */
-            hash: string;
-        };
-        /** @description How many lines. */
-        BatchCounts: {
-            /**
-             * Format: int64
-             * @description In the input.
-             */
-            total: number;
-            /**
-             * Format: int64
-             * @description Answered.
-             */
-            completed: number;
-            /**
-             * Format: int64
-             * @description Answered with an error.
-             */
-            failed: number;
-        };
-        /** @description Something wrong with a batch. */
-        BatchError: {
-            /** @description A stable word. */
-            code?: string | null;
-            /** @description What is wrong. */
-            message?: string | null;
-            /** @description The field. */
-            param?: string | null;
-            /**
-             * Format: int64
-             * @description The line of the input, from 1.
-             */
-            line?: number | null;
-        };
-        /** @description What is wrong with a batch. */
-        BatchErrors: {
-            /** @description `list`. */
-            object?: string;
-            /** @description The errors. */
-            data: components["schemas"]["BatchError"][];
-        };
-        /** @description A page of batches. */
-        BatchList: {
-            /** @description `list`. */
-            object: string;
-            /** @description The batches, newest first. */
-            data: components["schemas"]["BatchObject"][];
-            /** @description The id of the first. */
-            first_id?: string | null;
-            /** @description The id of the last: the `after` of the next page. */
-            last_id?: string | null;
-            /** @description Whether there is a next page. */
-            has_more: boolean;
-        };
-        /** @description A batch. */
-        BatchObject: {
-            /** @description Its id. */
-            id: string;
-            /** @description `batch`. */
-            object: string;
-            /** @description The route that its lines ask. */
-            endpoint: string;
-            errors?: components["schemas"]["BatchErrors"] | null;
-            /** @description The file of its lines. */
-            input_file_id: string;
-            /** @description `24h`. */
-            completion_window: string;
-            /** @description How far it is. */
-            status: components["schemas"]["BatchStatus"];
-            /** @description The file of answers, in the order of the input. */
-            output_file_id?: string | null;
-            /** @description The file of errors. */
-            error_file_id?: string | null;
-            /**
-             * Format: int64
-             * @description Seconds since 1970.
-             */
-            created_at: number;
-            /**
-             * Format: int64
-             * @description When the first line was asked.
-             */
-            in_progress_at?: number | null;
-            /**
-             * Format: int64
-             * @description When it should be done. It goes on after that.
-             */
-            expires_at?: number | null;
-            /**
-             * Format: int64
-             * @description When all lines were answered.
-             */
-            finalizing_at?: number | null;
-            /**
-             * Format: int64
-             * @description When it was done.
-             */
-            completed_at?: number | null;
-            /**
-             * Format: int64
-             * @description When it failed.
-             */
-            failed_at?: number | null;
-            /**
-             * Format: int64
-             * @description When it was given up for its time.
-             */
-            expired_at?: number | null;
-            /**
-             * Format: int64
-             * @description When somebody asked for its end.
-             */
-            cancelling_at?: number | null;
-            /**
-             * Format: int64
-             * @description When it ended because of that.
-             */
-            cancelled_at?: number | null;
-            /** @description How many lines. */
-            request_counts: components["schemas"]["BatchCounts"];
-            /** @description The caller's notes. */
-            metadata?: Record<string, unknown> | null;
-        };
-        /**
-         * @description How far a batch is.
-         * @enum {string}
-         */
-        BatchStatus: "validating" | "failed" | "in_progress" | "finalizing" | "completed" | "expired" | "cancelling" | "cancelled";
         /** @description A model of the catalogue as the API and `--json` show it. */
         CatalogItem: {
             /** @description The name to pull. */
@@ -1535,25 +627,6 @@ export interface components {
             /** @description Whether it is installed. */
             installed: boolean;
         };
-        /**
-         * @description Why an attempt ended without a result; what follows depends on it.
-         * @enum {string}
-         */
-        Cause: "bad_input" | "out_of_memory" | "lost" | "crashed" | "timed_out" | "unavailable" | "cancelled" | "dependency";
-        /** @description One thing that does not hold. */
-        Change: {
-            /** @description What. */
-            part: components["schemas"]["ChangedPart"];
-            /** @description C2PA's status code, where it is one. */
-            code?: string | null;
-            /** @description For a person. */
-            text: components["schemas"]["Message"];
-        };
-        /**
-         * @description What was changed.
-         * @enum {string}
-         */
-        ChangedPart: "content" | "statement" | "signature" | "envelope" | "input" | "structure";
         /** @description One answer. */
         ChatChoice: {
             /**
@@ -1680,85 +753,6 @@ export interface components {
             /** @description In the last piece: `stop`, `length` or `tool_calls`. */
             finish_reason?: string | null;
             logprobs?: components["schemas"]["ChoiceLogprobs"] | null;
-        };
-        /** @description A job of the suite on the cluster. */
-        ClusterJobView: {
-            /**
-             * Format: int32
-             * @description Slurm's number.
-             */
-            slurm_job: number;
-            /** @description The suite's job. */
-            job: string;
-            /** @description Slurm's state. */
-            state: string;
-            /** @description Why it waits. */
-            reason?: string | null;
-            /** @description Its nodes. */
-            node: string;
-            /** @description The account that it is charged to. */
-            account: string;
-            /**
-             * Format: int32
-             * @description How often Slurm has started it again.
-             */
-            restarts: number;
-        };
-        /** @description A node. */
-        ClusterNodeView: {
-            /** @description Its name. */
-            name: string;
-            /** @description `idle`, `mixed`, `allocated`, `down`, `error`, `future`, `unknown`. */
-            state: string;
-            /** @description What else holds, in Slurm's words: `DRAIN`, `NOT_RESPONDING`. */
-            flags: string[];
-            /** @description Whether jobs can run on it. */
-            usable: boolean;
-            /** @description Why it is down or drained. */
-            reason?: string | null;
-            /**
-             * Format: int32
-             * @description Cores.
-             */
-            cores: number;
-            /**
-             * Format: int32
-             * @description Cores in use, by anybody.
-             */
-            cores_used: number;
-            /**
-             * Format: int64
-             * @description Memory in bytes.
-             */
-            memory_bytes: number;
-            /**
-             * Format: int64
-             * @description Memory in use, by anybody.
-             */
-            memory_used_bytes: number;
-            /** @description Accelerators by family and model. */
-            accelerators: components["schemas"]["AcceleratorView"][];
-            /** @description Its partitions. */
-            partitions: string[];
-        };
-        /** @description A cluster. */
-        ClusterState: {
-            /** @description slurmrestd's address. */
-            url: string;
-            /** @description Why it can't be used at the moment, in the caller's language. */
-            trouble?: string | null;
-            /** @description Its nodes. */
-            nodes: components["schemas"]["ClusterNodeView"][];
-            /** @description The suite's jobs that wait or run there. */
-            jobs: components["schemas"]["ClusterJobView"][];
-        };
-        /** @description Where jobs run. */
-        ClusterView: {
-            /** @description Where jobs go that ask for no accelerator: `local` or `slurm`. */
-            executor: string;
-            /** @description This machine. */
-            machine: components["schemas"]["MachineView"];
-            cluster?: components["schemas"]["ClusterState"] | null;
         };
         /** @description One continuation. */
         CompletionChoice: {
@@ -1902,36 +896,10 @@ export interface components {
          * @enum {string}
          */
         ConversationRole: "system" | "user" | "assistant" | "tool";
-        /** @description What it costs in a currency. */
-        Cost: {
-            /** @description The currency. */
-            currency: string;
-            /** @description The amount, exact to a millionth. */
-            amount: string;
-        };
         /** @description A key at the only moment at which its secret is known. */
         CreatedKey: components["schemas"]["Key"] & {
             /** @description The secret. */
             key: string;
-        };
-        /** @description Data that a model was trained on. */
-        DatasetUse: {
-            /** @description Its id in the suite, or its name. */
-            id: string;
-            /** @description SHA-256 over the list of its files, or of its archive. */
-            sha256?: string | null;
-            /** @description Its files, where they may be named. */
-            files?: components["schemas"]["FileUse"][];
-            licence?: components["schemas"]["LineageLicence"] | null;
-        };
-        /** @description That a file is gone. */
-        DeletedFile: {
-            /** @description The id that it had. */
-            id: string;
-            /** @description `file`. */
-            object: string;
-            /** @description True. */
-            deleted: boolean;
         };
         /** @description What is new in a chunk. */
         Delta: {
@@ -1943,20 +911,6 @@ export interface components {
             /** @description Pieces of calls. */
             tool_calls?: components["schemas"]["ToolCall"][] | null;
         };
-        /** @description An edge of the graph. */
-        Edge: {
-            /** @description Id of the node that was made. */
-            from: string;
-            /** @description Id of the node that it was made from. */
-            to: string;
-            /** @description How. */
-            kind: components["schemas"]["EdgeKind"];
-        };
-        /**
-         * @description What an edge says of where it starts.
-         * @enum {string}
-         */
-        EdgeKind: "made_with" | "based_on" | "trained_on" | "contains" | "edited_from" | "composed_of" | "derived_from";
         /** @description One vector, of length 1. */
         Embedding: {
             /** @description Always `embedding`. */
@@ -2000,13 +954,6 @@ export interface components {
          * @enum {string}
          */
         EncodingFormat: "float" | "base64";
-        /** @description The program that did the work. */
-        EngineUse: {
-            /** @description `image`, `avatar`, `scene`, `object`, `chat`, `tune` ... */
-            name: string;
-            /** @description The version of the suite. */
-            version: string;
-        };
         /** @description `{"error": {...}}`. */
         ErrorBody: {
             /** @description The error. */
@@ -2059,56 +1006,6 @@ export interface components {
          * @enum {string}
          */
         ExternalState: "checking" | "ok" | "failed";
-        /** @description A page of files. */
-        FileList: {
-            /** @description `list`. */
-            object: string;
-            /** @description The files. */
-            data: components["schemas"]["FileObject"][];
-            /** @description The id of the first. */
-            first_id?: string | null;
-            /** @description The id of the last: the `after` of the next page. */
-            last_id?: string | null;
-            /** @description Whether there is a next page. */
-            has_more: boolean;
-        };
-        /** @description A file. */
-        FileObject: {
-            /** @description Its id. */
-            id: string;
-            /** @description `file`. */
-            object: string;
-            /**
-             * Format: int64
-             * @description Its size.
-             */
-            bytes: number;
-            /**
-             * Format: int64
-             * @description Seconds since 1970.
-             */
-            created_at: number;
-            /**
-             * Format: int64
-             * @description Seconds since 1970, when it goes by itself; absent if it does not.
-             */
-            expires_at?: number | null;
-            /** @description Its name. */
-            filename: string;
-            /** @description What it is for. */
-            purpose: string;
-            /** @description `processed`: a file that is stored can be used. */
-            status: string;
-            /** @description Always null. */
-            status_details?: string | null;
-        };
-        /** @description A file by its hash. */
-        FileUse: {
-            /** @description Its name, without a folder. */
-            name: string;
-            /** @description Its SHA-256, 64 hexadecimal digits. */
-            sha256: string;
-        };
         /** @description A function's name and arguments. */
         FunctionCall: {
             /** @description The name; in streams only in the first piece. */
@@ -2132,13 +1029,6 @@ export interface components {
             /** @description The name. */
             name: string;
         };
-        /** @description Where a file came from. */
-        Graph: {
-            /** @description The file first. */
-            nodes: components["schemas"]["Node"][];
-            /** @description From what was made to what it was made from. */
-            edges: components["schemas"]["Edge"][];
-        };
         /** @description That the gateway is up. */
         Health: {
             /** @description `ok`, or `stopping` while the last streams end. */
@@ -2151,198 +1041,6 @@ export interface components {
              */
             uptime_secs: number;
         };
-        /** @description A one-time link, at the only moment at which it is known. */
-        Invitation: {
-            /** @description Whose password it sets. */
-            member_id: string;
-            /** @description The text that proves it. */
-            token: string;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970 until which it is good.
-             */
-            expires_at: number;
-        };
-        /** @description A member and the one-time link by which they set their password. */
-        InvitedMember: {
-            /** @description The member. */
-            member: components["schemas"]["Member"];
-            /** @description The link's text: it is shown this once. */
-            invitation: components["schemas"]["Invitation"];
-        };
-        /** @description A job. */
-        Job: {
-            /** @description Its id. */
-            id: string;
-            /** @description The key that asked for it. */
-            key_id?: string | null;
-            /** @description What kind of work it is. */
-            kind: string;
-            /** @description What people call it. */
-            title: string;
-            /** @description How far it is. */
-            state: components["schemas"]["JobState"];
-            /** @description Somebody asked for its end, and its process has not let go yet. */
-            cancelling: boolean;
-            reason?: components["schemas"]["JobReason"] | null;
-            /** @description The kind's parameters. */
-            params: Record<string, unknown>;
-            /** @description What it reads. */
-            inputs: components["schemas"]["JobInput"][];
-            /** @description What an attempt may take. */
-            resources: components["schemas"]["Resources"];
-            /**
-             * Format: int64
-             * @description Higher goes first; 0 is usual.
-             */
-            priority: number;
-            /**
-             * Format: int32
-             * @description The number of the last attempt; 0 before the first.
-             */
-            attempt: number;
-            /** @description How often attempts ended without a result, by cause. */
-            failures: {
-                [key: string]: number;
-            };
-            progress?: components["schemas"]["JobProgress"] | null;
-            /** @description What came out. */
-            result?: Record<string, unknown> | null;
-            /**
-             * Format: int64
-             * @description Not to be started again earlier, in milliseconds since 1970.
-             */
-            not_before?: number | null;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970.
-             */
-            created_at: number;
-            /**
-             * Format: int64
-             * @description When the first attempt began to work.
-             */
-            started_at?: number | null;
-            /**
-             * Format: int64
-             * @description When it was over.
-             */
-            ended_at?: number | null;
-        };
-        /** @description One attempt. */
-        JobAttempt: {
-            /**
-             * Format: int32
-             * @description Its number, from 1.
-             */
-            number: number;
-            /** @description Which executor has it: `local`, `slurm`. */
-            executor: string;
-            /** @description What the executor knows it by: process, cluster job, nodes. */
-            place?: Record<string, unknown> | null;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970.
-             */
-            started_at: number;
-            /**
-             * Format: int64
-             * @description When it last gave a sign of life.
-             */
-            seen_at: number;
-            /**
-             * Format: int64
-             * @description When it ended.
-             */
-            ended_at?: number | null;
-            cause?: components["schemas"]["Cause"] | null;
-        };
-        /** @description Something that happened to a job. */
-        JobEvent: {
-            /**
-             * Format: int64
-             * @description Counts the job's events from 1.
-             */
-            seq: number;
-            /**
-             * Format: int32
-             * @description The attempt that it belongs to; 0 before the first.
-             */
-            attempt: number;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970.
-             */
-            at: number;
-            /** @description `state`, `progress`, `metric`, `log` or `preview`. */
-            kind: string;
-            /** @description What happened. */
-            data: Record<string, unknown>;
-        };
-        /** @description Something that a job reads, which is kept as long as the job is. */
-        JobInput: {
-            /** @description An uploaded file. */
-            id: string;
-            /** @enum {string} */
-            type: "file";
-        } | {
-            /** @description A model of the registry. */
-            id: string;
-            /** @enum {string} */
-            type: "model";
-        } | {
-            /** @description Something that another job made. */
-            id: string;
-            /** @enum {string} */
-            type: "artifact";
-        };
-        /** @description A kind of job. */
-        JobKind: {
-            /** @description The word. */
-            name: string;
-            /** @description What it does, in the caller's language. */
-            about: string;
-            /** @description Whether `POST /api/jobs` takes it; other kinds have a route of their own. */
-            open: boolean;
-            /** @description Whether it needs the right `models`. */
-            admin: boolean;
-        };
-        /** @description How far the running attempt says it is. */
-        JobProgress: {
-            /**
-             * Format: double
-             * @description Of the whole job, 0 to 1, where it can be told.
-             */
-            fraction?: number | null;
-            /** @description A stable word for what is being done. */
-            stage?: string;
-            /** @description What the stage works on; may be empty. */
-            item?: string;
-            /**
-             * Format: int64
-             * @description Done in this stage.
-             */
-            done?: number;
-            /**
-             * Format: int64
-             * @description All of it, where known.
-             */
-            total?: number | null;
-            /** @description What is counted: `bytes`, `items`, `steps`. */
-            unit?: string;
-        };
-        /** @description Why a job or an attempt ended without a result. */
-        JobReason: {
-            /** @description A stable word. */
-            code: string;
-            /** @description The same, told in the caller's language. */
-            message: string;
-        };
-        /**
-         * @description How far a job is.
-         * @enum {string}
-         */
-        JobState: "blocked" | "queued" | "starting" | "running" | "succeeded" | "failed" | "cancelled";
         /** @description A named JSON schema. */
         JsonSchema: {
             /** @description Its name. */
@@ -2355,19 +1053,13 @@ export interface components {
             description?: string | null;
         };
         /** @description A key as it is listed. */
-        Key: components["schemas"]["KeyLimits"] & {
+        Key: {
             /** @description Its id. */
             id: string;
             /** @description What its holder or use is called. */
             name: string;
             /** @description What it may do. */
             role: components["schemas"]["KeyRole"];
-            /** @description What kind it is. */
-            kind: components["schemas"]["KeyKind"];
-            /** @description The project that it is for. */
-            project_id?: string | null;
-            /** @description The person whose key it is. */
-            member_id?: string | null;
             /** @description The first characters of the secret, to tell keys apart. */
             prefix: string;
             /**
@@ -2387,29 +1079,10 @@ export interface components {
             revoked_at?: number | null;
         };
         /**
-         * @description What a key is.
+         * @description What a key may do.
          * @enum {string}
          */
-        KeyKind: "service" | "member";
-        /** @description What narrows a key beyond its role. What is absent narrows nothing. */
-        KeyLimits: {
-            /** @description The rights that it has at most. */
-            scopes?: components["schemas"]["Right"][] | null;
-            /** @description The models that it may ask. */
-            models?: string[] | null;
-            /** @description The networks that it works from, such as `10.0.0.0/8`, `2001:db8::/32` or a single address. */
-            networks?: string[] | null;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970 at which it stops working.
-             */
-            expires_at?: number | null;
-        };
-        /**
-         * @description What a member is, or a key may do at most.
-         * @enum {string}
-         */
-        KeyRole: "owner" | "operator" | "member" | "auditor";
+        KeyRole: "admin" | "member";
         /** @description A licence: an SPDX id or named terms. */
         Licence: {
             /** @description The SPDX id, where it is a standard licence. */
@@ -2419,57 +1092,6 @@ export interface components {
             /** @description Where the text stands. */
             url?: string | null;
         };
-        /** @description Everything that is known of how an artifact came to be. */
-        Lineage: {
-            /**
-             * Format: int32
-             * @description [`LINEAGE_VERSION`].
-             */
-            version: number;
-            /** @description The artifact's id in the suite. */
-            artifact: string;
-            /** @description A title for a person. */
-            title?: string | null;
-            /** @description New or edited. */
-            act: components["schemas"]["Act"];
-            /** @description In IPTC's words. */
-            source_type: components["schemas"]["SourceType"];
-            /** @description What did the work. */
-            engine: components["schemas"]["EngineUse"];
-            /** @description When, RFC 3339. */
-            created_at: string;
-            /** @description The models, and those that they stand on. */
-            models?: components["schemas"]["ModelUse"][];
-            /** @description The inputs. */
-            parents?: components["schemas"]["ParentUse"][];
-            /** @description Data that was used directly (a training's, an evaluation's). */
-            datasets?: components["schemas"]["DatasetUse"][];
-            /** @description The engine's parameters. */
-            parameters?: Record<string, unknown>;
-            /**
-             * Format: int64
-             * @description The seed.
-             */
-            seed?: number | null;
-            /** @description Whose it is: see [`TenantPrivacy`]. */
-            tenant?: string | null;
-            /** @description What was asked for, where that may be told. */
-            prompt?: string | null;
-        };
-        /** @description A licence as far as it is known. */
-        LineageLicence: {
-            /** @description SPDX expression, where there is one. */
-            spdx?: string | null;
-            /** @description Its name. */
-            name: string;
-            /** @description Its text's address. */
-            url?: string | null;
-        };
-        /**
-         * @description Where a model came to be. The words are those of the model registry.
-         * @enum {string}
-         */
-        LineageOrigin: "own" | "imported" | "trained";
         /** @description A list that is whole. */
         List_CatalogItem: {
             /** @description The entries. */
@@ -2560,35 +1182,15 @@ export interface components {
             }[];
         };
         /** @description A list that is whole. */
-        List_JobKind: {
-            /** @description The entries. */
-            data: {
-                /** @description The word. */
-                name: string;
-                /** @description What it does, in the caller's language. */
-                about: string;
-                /** @description Whether `POST /api/jobs` takes it; other kinds have a route of their own. */
-                open: boolean;
-                /** @description Whether it needs the right `models`. */
-                admin: boolean;
-            }[];
-        };
-        /** @description A list that is whole. */
         List_Key: {
             /** @description The entries. */
-            data: (components["schemas"]["KeyLimits"] & {
+            data: {
                 /** @description Its id. */
                 id: string;
                 /** @description What its holder or use is called. */
                 name: string;
                 /** @description What it may do. */
                 role: components["schemas"]["KeyRole"];
-                /** @description What kind it is. */
-                kind: components["schemas"]["KeyKind"];
-                /** @description The project that it is for. */
-                project_id?: string | null;
-                /** @description The person whose key it is. */
-                member_id?: string | null;
                 /** @description The first characters of the secret, to tell keys apart. */
                 prefix: string;
                 /**
@@ -2606,117 +1208,6 @@ export interface components {
                  * @description Milliseconds since 1970; absent while it works.
                  */
                 revoked_at?: number | null;
-            })[];
-        };
-        /** @description A list that is whole. */
-        List_Member: {
-            /** @description The entries. */
-            data: {
-                /** @description Its id. */
-                id: string;
-                /** @description The key that they act through. */
-                key_id: string;
-                /** @description What they sign in with. */
-                name: string;
-                /** @description What people call them. */
-                title: string;
-                /** @description What they may do. */
-                role: components["schemas"]["KeyRole"];
-                /** @description Whether they have set a password. */
-                has_password: boolean;
-                /**
-                 * Format: int64
-                 * @description Milliseconds since 1970.
-                 */
-                created_at: number;
-                /**
-                 * Format: int64
-                 * @description Milliseconds since 1970, when they signed in last.
-                 */
-                last_seen?: number | null;
-                /**
-                 * Format: int64
-                 * @description Milliseconds since 1970; absent while they may sign in.
-                 */
-                disabled_at?: number | null;
-            }[];
-        };
-        /** @description A list that is whole. */
-        List_Organisation: {
-            /** @description The entries. */
-            data: {
-                /** @description Its id. */
-                id: string;
-                /** @description Its name, which its members sign in with. */
-                name: string;
-                /** @description Whether it is the host, which looks after the machine. */
-                host: boolean;
-                /**
-                 * Format: int64
-                 * @description Milliseconds since 1970.
-                 */
-                created_at: number;
-                /**
-                 * Format: int64
-                 * @description Milliseconds since 1970; absent while it works.
-                 */
-                disabled_at?: number | null;
-            }[];
-        };
-        /** @description A list that is whole. */
-        List_Outbound: {
-            /** @description The entries. */
-            data: {
-                /** @description The table's name for it. */
-                name: string;
-                /** @description What it is for, in the caller's language. */
-                about: string;
-                /** @description Where it goes, without passwords; empty: nowhere is set. */
-                targets: string[];
-                /** @description Whether one may be made now that leaves this machine. */
-                allowed: boolean;
-                /** @description What decides, in the caller's language. */
-                why: string;
-            }[];
-        };
-        /** @description A list that is whole. */
-        List_Price: {
-            /** @description The entries. */
-            data: {
-                /** @description The model; for seconds of jobs the type of accelerator, or `cpu`; `*` for everything that has no price of its own. */
-                model: string;
-                /** @description The day from which it counts, such as `2026-01-31` (UTC). */
-                valid_from: string;
-                /** @description The currency, such as `CNY`. */
-                currency: string;
-                /** @description For a million prompt tokens. */
-                prompt?: string;
-                /** @description For a million answer tokens. */
-                completion?: string;
-                /** @description For an image. */
-                image?: string;
-                /** @description For a second of a job. */
-                job_second?: string;
-            }[];
-        };
-        /** @description A list that is whole. */
-        List_Project: {
-            /** @description The entries. */
-            data: {
-                /** @description Its id. */
-                id: string;
-                /** @description Its name. */
-                name: string;
-                /**
-                 * Format: int64
-                 * @description Milliseconds since 1970.
-                 */
-                created_at: number;
-                /**
-                 * Format: int64
-                 * @description Milliseconds since 1970; absent while keys can be made for it.
-                 */
-                closed_at?: number | null;
             }[];
         };
         /** @description A list that is whole. */
@@ -2758,45 +1249,15 @@ export interface components {
             }[];
         };
         /** @description A list that is whole. */
-        List_QuotaUse: {
-            /** @description The entries. */
-            data: (components["schemas"]["Quota"] & {
-                /**
-                 * Format: int64
-                 * @description Used in the window that runs, by those who share it. Of `each_key`, the key that asks.
-                 */
-                used: number;
-                /**
-                 * Format: int64
-                 * @description When it renews, in milliseconds since 1970; absent where it stands.
-                 */
-                renews_at?: number | null;
-            })[];
-        };
-        /** @description A list that is whole. */
-        List_SessionView: {
-            /** @description The entries. */
-            data: (components["schemas"]["SignInSession"] & {
-                /** @description Whether it is the one that asks. */
-                current: boolean;
-            })[];
-        };
-        /** @description A list that is whole. */
-        List_UsageSum: {
+        List_UsageRow: {
             /** @description The entries. */
             data: {
-                /** @description The day. */
-                day?: string | null;
-                /** @description The month, such as `2026-01`. */
-                month?: string | null;
+                /** @description `2026-01-31`. */
+                day: string;
+                /** @description The key. */
+                key_id: string;
                 /** @description The model. */
-                model?: string | null;
-                /** @description The key; empty where it was none. */
-                key_id?: string | null;
-                /** @description The project; empty where it was none. */
-                project_id?: string | null;
-                /** @description What kind of work. */
-                kind?: string | null;
+                model: string;
                 /**
                  * Format: int64
                  * @description Requests answered.
@@ -2804,66 +1265,15 @@ export interface components {
                 requests: number;
                 /**
                  * Format: int64
-                 * @description Tokens of prompts.
+                 * @description Tokens of their prompts.
                  */
                 prompt_tokens: number;
                 /**
                  * Format: int64
-                 * @description Tokens of answers.
+                 * @description Tokens of their answers.
                  */
                 completion_tokens: number;
-                /**
-                 * Format: int64
-                 * @description Images made.
-                 */
-                images: number;
-                /**
-                 * Format: int64
-                 * @description Seconds of jobs, times their accelerators.
-                 */
-                job_seconds: number;
-                /** @description What it costs, by currency. */
-                costs: components["schemas"]["Cost"][];
-                /** @description Whether some of it has no price. */
-                unpriced: boolean;
             }[];
-        };
-        /** @description This machine's part. */
-        MachineView: {
-            /** @description Its name. */
-            name: string;
-            /**
-             * Format: int32
-             * @description Cores that jobs may use.
-             */
-            cores: number;
-            /**
-             * Format: int32
-             * @description Cores that running jobs asked for.
-             */
-            cores_used: number;
-            /**
-             * Format: int64
-             * @description Memory for jobs and replicas, in bytes.
-             */
-            memory_bytes: number;
-            /**
-             * Format: int64
-             * @description Memory that running jobs asked for, in bytes.
-             */
-            memory_used_bytes: number;
-            /**
-             * Format: int64
-             * @description Jobs that run here.
-             */
-            jobs: number;
-        };
-        /** @description An organisation and the one-time link of its first owner. */
-        MadeOrganisation: {
-            /** @description The organisation. */
-            organisation: components["schemas"]["Organisation"];
-            /** @description The link's text: it is shown this once. */
-            invitation: components["schemas"]["Invitation"];
         };
         /** @description What is known of an installed model. Stands as `manifest.json` in the model's folder. */
         Manifest: {
@@ -2926,68 +1336,12 @@ export interface components {
             key_id: string;
             /** @description Its name. */
             name: string;
-            /** @description Its role. */
-            role: components["schemas"]["KeyRole"];
             /** @description What it may do. */
-            rights: components["schemas"]["Right"][];
-            /** @description Whether its organisation is the host, which looks after the machine too. */
-            host: boolean;
-            /** @description The person, where the key is somebody's. */
-            member_id?: string | null;
-            /** @description Whether somebody is signed in, rather than a key sent. */
-            signed_in: boolean;
+            role: components["schemas"]["KeyRole"];
             /** @description Its tenant. */
             tenant_id: string;
             /** @description The language in which errors come: `en` or `zh-CN`. */
             lang: string;
-        };
-        /**
-         * @description What is measured.
-         * @enum {string}
-         */
-        Measure: "Tokens" | "Requests" | "Images" | "JobSeconds" | "StorageBytes" | "ConcurrentJobs";
-        /**
-         * @description The kinds of files that the suite makes.
-         * @enum {string}
-         */
-        Media: "png" | "jpeg" | "webp" | "mp4" | "wav" | "mp3" | "glb" | "ply" | "spz" | "safetensors" | "gguf" | "text" | "other";
-        /** @description A member as it is listed. */
-        Member: {
-            /** @description Its id. */
-            id: string;
-            /** @description The key that they act through. */
-            key_id: string;
-            /** @description What they sign in with. */
-            name: string;
-            /** @description What people call them. */
-            title: string;
-            /** @description What they may do. */
-            role: components["schemas"]["KeyRole"];
-            /** @description Whether they have set a password. */
-            has_password: boolean;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970.
-             */
-            created_at: number;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970, when they signed in last.
-             */
-            last_seen?: number | null;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970; absent while they may sign in.
-             */
-            disabled_at?: number | null;
-        };
-        /** @description What to change of a member; what is absent stays. */
-        MemberPatch: {
-            /** @description What people call them. */
-            title?: string | null;
-            role?: components["schemas"]["KeyRole"] | null;
-            /** @description Whether they are kept out: their sessions and keys stop at once. */
-            disabled?: boolean | null;
         };
         /**
          * @description Where the figures come from.
@@ -3305,51 +1659,12 @@ export interface components {
             /** @description The models. */
             data: components["schemas"]["Model"][];
         };
-        /**
-         * @description What a model did for the artifact.
-         * @enum {string}
-         */
-        ModelRole: "base" | "adapter" | "helper";
-        /** @description A model that took part, directly or as the ground that another stands on. */
-        ModelUse: {
-            /** @description Its id in the registry. */
-            id: string;
-            /** @description SHA-256 of its main file. */
-            sha256?: string | null;
-            /** @description What it did. */
-            role: components["schemas"]["ModelRole"];
-            /** @description Where it came to be. */
-            origin: components["schemas"]["LineageOrigin"];
-            /** @description Where it was brought from (a URI of the registry), for imported ones. */
-            source?: string | null;
-            licence?: components["schemas"]["LineageLicence"] | null;
-            /** @description Id of the model that it was trained on top of; that one is in the same list. */
-            base?: string | null;
-            /** @description What it was trained on. */
-            datasets?: components["schemas"]["DatasetUse"][];
-            /**
-             * Format: double
-             * @description An adapter's strength.
-             */
-            strength?: number | null;
-        };
         /** @description `{"type": "function", "function": {"name": ...}}`. */
         NamedChoice: {
             /** @description Always `function`. */
             type: string;
             /** @description The function. */
             function: components["schemas"]["FunctionName"];
-        };
-        /** @description What to answer. */
-        NewBatch: {
-            /** @description A file of purpose `batch`: JSON lines with `custom_id`, `method`, `url` and `body`. */
-            input_file_id: string;
-            /** @description The route that the lines ask: `/v1/chat/completions`, `/v1/embeddings` or `/v1/completions`. */
-            endpoint: string;
-            /** @description `24h`. */
-            completion_window: string;
-            /** @description Notes of the caller's: at most 16 texts of at most 512 characters, under names of at most 64. */
-            metadata?: Record<string, unknown> | null;
         };
         /** @description What is needed to begin one. */
         NewConversation: {
@@ -3387,82 +1702,12 @@ export interface components {
             /** @description The models to offer: `name`, or `alias=name`; all that it lists if absent. */
             models?: string[];
         };
-        /** @description The form of an upload. */
-        NewFileForm: {
-            /**
-             * Format: binary
-             * @description The file.
-             */
-            file: string;
-            /** @description What it is for: `batch`, `user_data`, `fine-tune`, `evals`, `vision` or `assistants`. */
-            purpose: string;
-            /** @description `created_at`, with `expires_after[seconds]`: the file goes by itself. */
-            "expires_after[anchor]"?: string | null;
-            /**
-             * Format: int32
-             * @description How long after its upload it goes: 3600 (an hour) to 2592000 (30 days).
-             */
-            "expires_after[seconds]"?: number | null;
-        };
-        /** @description What to do. */
-        NewJob: {
-            /** @description What kind of work it is: `GET /api/job-kinds` lists them. */
-            kind: string;
-            /** @description The kind's parameters. */
-            params?: Record<string, unknown>;
-            resources?: components["schemas"]["Resources"] | null;
-            /**
-             * Format: int64
-             * @description Higher goes first: -100 to 100, above 0 with the right `all_jobs`.
-             */
-            priority?: number;
-            /** @description Jobs that have to succeed first. */
-            needs?: string[];
-            /** @description What people call it; chosen where absent. */
-            title?: string | null;
-        };
         /** @description What is needed to make a key. */
         NewKey: {
             /** @description What its holder or use is called. */
             name: string;
-            /** @description What it may do; `admin` is read as `owner`. */
+            /** @description What it may do. */
             role: components["schemas"]["KeyRole"];
-            /** @description The project that it is for; a key without one belongs to the member who makes it, if a member does. */
-            project_id?: string | null;
-            /** @description The rights that it has at most. */
-            scopes?: components["schemas"]["Right"][] | null;
-            /** @description The models that it may ask. */
-            models?: string[] | null;
-            /** @description The networks that it works from, such as `10.0.0.0/8`, `2001:db8::/32` or a single address. */
-            networks?: string[] | null;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970 at which it stops working.
-             */
-            expires_at?: number | null;
-        };
-        /** @description Who is to be a member. */
-        NewMember: {
-            /** @description What they sign in with: 1 to 64 characters without blanks; capitals don't matter. */
-            name: string;
-            /** @description What people call them. */
-            title?: string;
-            /** @description What they may do. */
-            role: components["schemas"]["KeyRole"];
-        };
-        /** @description What is needed to make one. */
-        NewOrganisation: {
-            /** @description Its name. */
-            name: string;
-            /** @description What its first owner signs in with. */
-            owner: string;
-        };
-        /** @description A change of the own password. */
-        NewPassword: {
-            /** @description The one until now. */
-            old: string;
-            /** @description The one from now on: at least 10 characters. */
-            new: string;
         };
         /** @description What to pull. */
         NewPull: {
@@ -3475,93 +1720,16 @@ export interface components {
             /** @description The licence, as an SPDX id such as `Apache-2.0` or a name: it counts where neither the source nor the file names one. */
             licence?: string | null;
         };
-        /** @description What is needed to set one. */
-        NewQuota: {
-            /** @description Who shares it. */
-            subject: components["schemas"]["Subject"];
-            /** @description The project's or the key's id; empty for others. */
-            subject_id?: string;
-            /** @description What is measured. */
-            measure: components["schemas"]["Measure"];
-            /** @description Only on accelerators of this type, for job seconds. */
-            accelerator?: string;
-            /** @description When it renews. */
-            period: components["schemas"]["Period"];
-            /**
-             * Format: int64
-             * @description How much.
-             */
-            amount: number;
-        };
         /** @description What to start. */
         NewReplica: {
             /** @description The model. */
             model: string;
-        };
-        /** @description A node of the graph. */
-        Node: {
-            /** @description Distinct in the graph. */
-            id: string;
-            /** @description What it is. */
-            kind: components["schemas"]["NodeKind"];
-            /** @description Its name, for a person. */
-            name: string;
-            /** @description Its SHA-256. */
-            sha256?: string | null;
-            origin?: components["schemas"]["LineageOrigin"] | null;
-            /** @description Where it was brought from. */
-            source?: string | null;
-            licence?: components["schemas"]["LineageLicence"] | null;
-            /** @description For an input with credentials: whether they hold. */
-            credentials_hold?: boolean | null;
-        };
-        /**
-         * @description What a node of the graph is.
-         * @enum {string}
-         */
-        NodeKind: "file" | "model" | "adapter" | "dataset" | "dataset_file" | "input";
-        /** @description An organisation. */
-        Organisation: {
-            /** @description Its id. */
-            id: string;
-            /** @description Its name, which its members sign in with. */
-            name: string;
-            /** @description Whether it is the host, which looks after the machine. */
-            host: boolean;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970.
-             */
-            created_at: number;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970; absent while it works.
-             */
-            disabled_at?: number | null;
-        };
-        /** @description What to change of an organisation. */
-        OrganisationPatch: {
-            /** @description Whether nobody of it gets in. */
-            disabled: boolean;
         };
         /**
          * @description Where a model came to be.
          * @enum {string}
          */
         Origin: "own" | "imported" | "trained";
-        /** @description A kind of connection to elsewhere. */
-        Outbound: {
-            /** @description The table's name for it. */
-            name: string;
-            /** @description What it is for, in the caller's language. */
-            about: string;
-            /** @description Where it goes, without passwords; empty: nowhere is set. */
-            targets: string[];
-            /** @description Whether one may be made now that leaves this machine. */
-            allowed: boolean;
-            /** @description What decides, in the caller's language. */
-            why: string;
-        };
         /** @description A page of the list, best matches first, then by id. */
         Page: {
             /** @description The models. */
@@ -3573,38 +1741,6 @@ export interface components {
              * @description Models on all pages.
              */
             total: number;
-        };
-        /** @description A page of a list. */
-        Paged_AuditRow: {
-            /** @description The entries. */
-            data: {
-                /**
-                 * Format: int64
-                 * @description Counts the tenant's rows from 1.
-                 */
-                seq: number;
-                /**
-                 * Format: int64
-                 * @description Milliseconds since 1970.
-                 */
-                at: number;
-                /** @description Who. */
-                actor: components["schemas"]["Actor"];
-                /** @description What was done, in a stable word: `key.create`, `model.pull` ... */
-                action: string;
-                /** @description To what: an id or a name. */
-                target: string;
-                /** @description The project that it was done in. */
-                project_id?: string | null;
-                /** @description How it went. */
-                outcome: components["schemas"]["AuditOutcome"];
-                /** @description More about it, as JSON; never a secret. */
-                details: Record<string, unknown>;
-                /** @description SHA-256 over the row before's hash and this row, in hexadecimal. */
-                hash: string;
-            }[];
-            /** @description What to pass as `after` for the next page; absent on the last. */
-            next?: string | null;
         };
         /** @description A page of a list. */
         Paged_Conversation: {
@@ -3636,81 +1772,6 @@ export interface components {
             /** @description What to pass as `after` for the next page; absent on the last. */
             next?: string | null;
         };
-        /** @description A page of a list. */
-        Paged_Job: {
-            /** @description The entries. */
-            data: {
-                /** @description Its id. */
-                id: string;
-                /** @description The key that asked for it. */
-                key_id?: string | null;
-                /** @description What kind of work it is. */
-                kind: string;
-                /** @description What people call it. */
-                title: string;
-                /** @description How far it is. */
-                state: components["schemas"]["JobState"];
-                /** @description Somebody asked for its end, and its process has not let go yet. */
-                cancelling: boolean;
-                reason?: components["schemas"]["JobReason"] | null;
-                /** @description The kind's parameters. */
-                params: Record<string, unknown>;
-                /** @description What it reads. */
-                inputs: components["schemas"]["JobInput"][];
-                /** @description What an attempt may take. */
-                resources: components["schemas"]["Resources"];
-                /**
-                 * Format: int64
-                 * @description Higher goes first; 0 is usual.
-                 */
-                priority: number;
-                /**
-                 * Format: int32
-                 * @description The number of the last attempt; 0 before the first.
-                 */
-                attempt: number;
-                /** @description How often attempts ended without a result, by cause. */
-                failures: {
-                    [key: string]: number;
-                };
-                progress?: components["schemas"]["JobProgress"] | null;
-                /** @description What came out. */
-                result?: Record<string, unknown> | null;
-                /**
-                 * Format: int64
-                 * @description Not to be started again earlier, in milliseconds since 1970.
-                 */
-                not_before?: number | null;
-                /**
-                 * Format: int64
-                 * @description Milliseconds since 1970.
-                 */
-                created_at: number;
-                /**
-                 * Format: int64
-                 * @description When the first attempt began to work.
-                 */
-                started_at?: number | null;
-                /**
-                 * Format: int64
-                 * @description When it was over.
-                 */
-                ended_at?: number | null;
-            }[];
-            /** @description What to pass as `after` for the next page; absent on the last. */
-            next?: string | null;
-        };
-        /** @description An artifact or file that this one was made from. */
-        ParentUse: {
-            /** @description Its artifact id, or its file name. */
-            id: string;
-            /** @description Its SHA-256. */
-            sha256: string;
-            /** @description How it relates. */
-            relation: components["schemas"]["Relation"];
-            /** @description Its media type. */
-            media_type?: string | null;
-        };
         /** @description A part of a message. */
         Part: Record<string, unknown> & {
             /** @description `text`; other kinds are refused by models that can't read them. */
@@ -3718,11 +1779,6 @@ export interface components {
             /** @description The text of a `text` part. */
             text?: string | null;
         };
-        /**
-         * @description When it renews (UTC).
-         * @enum {string}
-         */
-        Period: "Minute" | "Hour" | "Day" | "Month" | "Standing";
         /** @description A file of a pull. */
         PreviewFile: {
             /** @description Its path in the model's folder. */
@@ -3749,45 +1805,6 @@ export interface components {
         PreviewRequest: {
             /** @description A name of the catalogue, or a source such as `hf:OWNER/NAME`. */
             target: string;
-        };
-        /** @description A price. All amounts are text such as `0.15`, exact to a millionth. */
-        Price: {
-            /** @description The model; for seconds of jobs the type of accelerator, or `cpu`; `*` for everything that has no price of its own. */
-            model: string;
-            /** @description The day from which it counts, such as `2026-01-31` (UTC). */
-            valid_from: string;
-            /** @description The currency, such as `CNY`. */
-            currency: string;
-            /** @description For a million prompt tokens. */
-            prompt?: string;
-            /** @description For a million answer tokens. */
-            completion?: string;
-            /** @description For an image. */
-            image?: string;
-            /** @description For a second of a job. */
-            job_second?: string;
-        };
-        /** @description A project. */
-        Project: {
-            /** @description Its id. */
-            id: string;
-            /** @description Its name. */
-            name: string;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970.
-             */
-            created_at: number;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970; absent while keys can be made for it.
-             */
-            closed_at?: number | null;
-        };
-        /** @description A project's name. */
-        ProjectName: {
-            /** @description 1 to 100 characters. */
-            name: string;
         };
         /** @description One text, several, or tokens. */
         Prompt: string | string[] | number[] | number[][];
@@ -3878,49 +1895,6 @@ export interface components {
          * @enum {string}
          */
         PullState: "queued" | "running" | "done" | "failed" | "cancelled";
-        /** @description A quota. */
-        Quota: {
-            /** @description Its id. */
-            id: string;
-            /** @description Who shares it. */
-            subject: components["schemas"]["Subject"];
-            /** @description The project's or the key's id; empty for others. */
-            subject_id: string;
-            /** @description What is measured. */
-            measure: components["schemas"]["Measure"];
-            /** @description Only on accelerators of this type, for job seconds; empty: on all, and on none. */
-            accelerator: string;
-            /** @description When it renews. */
-            period: components["schemas"]["Period"];
-            /**
-             * Format: int64
-             * @description How much.
-             */
-            amount: number;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970.
-             */
-            created_at: number;
-        };
-        /** @description A quota and what was used of it. */
-        QuotaUse: components["schemas"]["Quota"] & {
-            /**
-             * Format: int64
-             * @description Used in the window that runs, by those who share it. Of `each_key`, the key that asks.
-             */
-            used: number;
-            /**
-             * Format: int64
-             * @description When it renews, in milliseconds since 1970; absent where it stands.
-             */
-            renews_at?: number | null;
-        };
-        /**
-         * @description How an input relates to the artifact.
-         * @enum {string}
-         */
-        Relation: "parent" | "component" | "input";
         /** @description [`ReplicaStatus`] as the API shows it. */
         Replica: {
             /** @description Its id: a replica's, or that of the external engine. */
@@ -3990,75 +1964,6 @@ export interface components {
             data: components["schemas"]["Replica"][];
             /** @description The planner's figures. */
             memory: components["schemas"]["MemoryPlan"];
-        };
-        /** @description What verifying found. */
-        Report: {
-            /** @description In one word. */
-            verdict: components["schemas"]["Verdict"];
-            /** @description The kind of the file. */
-            media: components["schemas"]["Media"];
-            /**
-             * Format: int64
-             * @description Its length in bytes.
-             */
-            size: number;
-            /** @description Its SHA-256. */
-            sha256: string;
-            /** @description SHA-256 of its content without metadata, where it can be read. */
-            content_sha256?: string | null;
-            /** @description The artifact's id, where the store knows the hash of a file without credentials. */
-            known_as?: string | null;
-            /** @description Whether the credentials came from beside the file. */
-            beside: boolean;
-            /** @description What does not hold. */
-            changes?: components["schemas"]["Change"][];
-            signer?: components["schemas"]["SignerInfo"] | null;
-            /** @description When, by a trusted time stamp, RFC 3339. */
-            stamped_at?: string | null;
-            /** @description The program that made the claim. */
-            generator?: string | null;
-            /** @description What the claim says was done: `c2pa.created` and so on. */
-            actions?: string[];
-            /** @description IPTC's address of how it came to be. */
-            digital_source_type?: string | null;
-            lineage?: components["schemas"]["Lineage"] | null;
-            label?: components["schemas"]["AigcLabel"] | null;
-            /** @description Where it came from. */
-            graph: components["schemas"]["Graph"];
-            /** @description For a person. */
-            explanation: components["schemas"]["Message"];
-        };
-        /** @description What an attempt may take. */
-        Resources: {
-            /**
-             * Format: int32
-             * @description Processor cores; 0: one.
-             * @default 0
-             */
-            cores: number;
-            /**
-             * Format: int64
-             * @description Memory in bytes; 0: as the kind thinks.
-             * @default 0
-             */
-            memory_bytes: number;
-            /**
-             * @description Accelerators.
-             * @default []
-             */
-            accelerators: components["schemas"]["Accelerators"][];
-            /**
-             * Format: int64
-             * @description The longest time of one attempt in seconds; absent: no limit.
-             * @default null
-             */
-            time_limit_secs: number | null;
-            /**
-             * Format: int64
-             * @description Room in the job's folder, in bytes; 0: as the kind thinks.
-             * @default 0
-             */
-            scratch_bytes: number;
         };
         /** @description The answer's form. */
         ResponseFormat: {
@@ -4316,25 +2221,6 @@ export interface components {
         };
         /** @description Which function the model calls. */
         ResponsesToolChoice: components["schemas"]["ToolMode"] | components["schemas"]["ResponsesNamedTool"];
-        /** @description A certificate that was declared void. */
-        Revocation: {
-            /** @description Its serial, hexadecimal digits. */
-            serial: string;
-            /** @description From when on. */
-            at: string;
-            /** @description Why. */
-            reason: components["schemas"]["RevocationReason"];
-        };
-        /**
-         * @description Why a certificate is void.
-         * @enum {string}
-         */
-        RevocationReason: "key_compromise" | "superseded" | "cessation_of_operation";
-        /**
-         * @description Something that a caller may do.
-         * @enum {string}
-         */
-        Right: "ask" | "browse" | "files" | "jobs" | "all_jobs" | "artifacts" | "own_usage" | "usage" | "own_keys" | "people" | "keys" | "members" | "quotas" | "audit" | "machine" | "models" | "replicas" | "cluster" | "prices" | "organisations";
         /**
          * @description Who speaks.
          * @enum {string}
@@ -4387,70 +2273,6 @@ export interface components {
                 [key: string]: number;
             } | null;
         };
-        /** @description A session as its owner or an owner of the organisation sees it. */
-        SessionView: components["schemas"]["SignInSession"] & {
-            /** @description Whether it is the one that asks. */
-            current: boolean;
-        };
-        /** @description Who signs in. */
-        SignIn: {
-            /** @description The organisation's name; the host organisation if absent. */
-            organisation?: string | null;
-            /** @description The member's name. */
-            name: string;
-            /** @description The password. */
-            password: string;
-        };
-        /** @description A session as it is listed. */
-        SignInSession: {
-            /** @description Its id. */
-            id: string;
-            /** @description Who is signed in. */
-            member_id: string;
-            /** @description How they proved it: `password`, `link` or `oidc`. */
-            method: string;
-            /** @description What their browser calls itself. */
-            agent: string;
-            /** @description The address that they signed in from. */
-            address: string;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970.
-             */
-            created_at: number;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970, exact to a minute.
-             */
-            seen_at: number;
-            /**
-             * Format: int64
-             * @description Milliseconds since 1970 at which it ends however much it is used.
-             */
-            expires_at: number;
-        };
-        /** @description Who signed. */
-        SignerInfo: {
-            /** @description The certificate's common name. */
-            name: string;
-            /** @description Its organisation. */
-            organisation?: string | null;
-            /** @description Its serial, hexadecimal digits. */
-            serial?: string | null;
-            /** @description The signature's algorithm. */
-            algorithm?: string | null;
-            /** @description Whether this instance signed it. */
-            own: boolean;
-            /** @description Whether its chain ends in a trusted root. */
-            trusted: boolean;
-            revoked?: components["schemas"]["Revocation"] | null;
-        };
-        /**
-         * @description How digital content came to be, in IPTC's words.
-         *     Source: IPTC NewsCodes `digitalsourcetype`, and C2PA 2.x for `trainedAlgorithmicData`.
-         * @enum {string}
-         */
-        SourceType: "generated" | "composite_with_generated" | "algorithmic" | "enhanced" | "trained_data";
         /** @description The figures of a replica, from `GET /stats`. */
         Stats: {
             /** @description The model's name. */
@@ -4523,11 +2345,6 @@ export interface components {
             /** @description A last chunk with the usage. */
             include_usage?: boolean;
         };
-        /**
-         * @description Who shares it.
-         * @enum {string}
-         */
-        Subject: "Tenant" | "Project" | "Key" | "EachKey";
         /**
          * @description The machine that a model is meant for.
          * @enum {string}
@@ -4611,20 +2428,14 @@ export interface components {
             total_tokens: number;
             prompt_tokens_details?: components["schemas"]["PromptDetails"] | null;
         };
-        /** @description One sum. What it was not made by is absent. */
-        UsageSum: {
-            /** @description The day. */
-            day?: string | null;
-            /** @description The month, such as `2026-01`. */
-            month?: string | null;
+        /** @description What a key took from a model in a day (UTC). */
+        UsageRow: {
+            /** @description `2026-01-31`. */
+            day: string;
+            /** @description The key. */
+            key_id: string;
             /** @description The model. */
-            model?: string | null;
-            /** @description The key; empty where it was none. */
-            key_id?: string | null;
-            /** @description The project; empty where it was none. */
-            project_id?: string | null;
-            /** @description What kind of work. */
-            kind?: string | null;
+            model: string;
             /**
              * Format: int64
              * @description Requests answered.
@@ -4632,36 +2443,17 @@ export interface components {
             requests: number;
             /**
              * Format: int64
-             * @description Tokens of prompts.
+             * @description Tokens of their prompts.
              */
             prompt_tokens: number;
             /**
              * Format: int64
-             * @description Tokens of answers.
+             * @description Tokens of their answers.
              */
             completion_tokens: number;
-            /**
-             * Format: int64
-             * @description Images made.
-             */
-            images: number;
-            /**
-             * Format: int64
-             * @description Seconds of jobs, times their accelerators.
-             */
-            job_seconds: number;
-            /** @description What it costs, by currency. */
-            costs: components["schemas"]["Cost"][];
-            /** @description Whether some of it has no price. */
-            unpriced: boolean;
         };
         /** @description A vector in either writing. */
         Vector: number[] | string;
-        /**
-         * @description The outcome in one word.
-         * @enum {string}
-         */
-        Verdict: "valid" | "changed" | "unknown_signer" | "revoked" | "expired" | "not_signed" | "metadata_stripped";
         /** @description What was found of all files. */
         Verification: {
             /** @description Whether every file is as it should be. */
@@ -4678,34 +2470,12 @@ export interface components {
             /** @description Why not, in the caller's language. */
             reason?: string | null;
         };
-        /** @description What to check. */
-        VerifyForm: {
-            /**
-             * Format: binary
-             * @description The file.
-             */
-            file: string;
-            /**
-             * Format: binary
-             * @description Its credentials, where they lie beside it.
-             */
-            credentials?: string | null;
-        };
         /** @description A conversation and all its messages. */
         WholeConversation: {
             /** @description The conversation. */
             conversation: components["schemas"]["Conversation"];
             /** @description Its messages, in the order in which they were made. */
             messages: components["schemas"]["ConversationMessage"][];
-        };
-        /** @description A job with its attempts. */
-        WholeJob: {
-            /** @description The job. */
-            job: components["schemas"]["Job"];
-            /** @description Its attempts, oldest first. */
-            attempts: components["schemas"]["AttemptView"][];
-            /** @description The jobs that have to succeed first. */
-            needs: string[];
         };
     };
     responses: never;
@@ -5005,304 +2775,6 @@ export interface operations {
             };
         };
     };
-    get_v1_files: {
-        parameters: {
-            query?: {
-                /** @description Only files for this. */
-                purpose?: string;
-                /** @description Files on a page; there may be fewer, at most 200. */
-                limit?: number;
-                /** @description The `last_id` of the page before. */
-                after?: string;
-                /** @description `desc` (newest first) or `asc`. */
-                order?: "asc" | "desc";
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The files */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FileList"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_v1_files: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "multipart/form-data": components["schemas"]["NewFileForm"];
-            };
-        };
-        responses: {
-            /** @description The file */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FileObject"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_v1_files_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The file's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The file */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FileObject"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    delete_v1_files_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The file's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DeletedFile"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_v1_files_by_id_content: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The file's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The bytes */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/octet-stream": string;
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_v1_batches: {
-        parameters: {
-            query?: {
-                /** @description Batches on a page, at most 100; 20 if absent. */
-                limit?: number;
-                /** @description The `last_id` of the page before. */
-                after?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The batches */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BatchList"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_v1_batches: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewBatch"];
-            };
-        };
-        responses: {
-            /** @description The batch */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BatchObject"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_v1_batches_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The batch's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The batch */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BatchObject"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_v1_batches_by_id_cancel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The batch's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The batch */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BatchObject"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
     post_v1_messages: {
         parameters: {
             query?: never;
@@ -5365,453 +2837,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MessagesError"];
-                };
-            };
-        };
-    };
-    get_api_job_kinds: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The kinds */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_JobKind"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_jobs: {
-        parameters: {
-            query?: {
-                /** @description Only jobs in one of these states, separated by commas. */
-                state?: string;
-                /** @description Only jobs of this kind. */
-                kind?: string;
-                /** @description Jobs on a page, at most 200; 50 if absent. */
-                limit?: number;
-                /** @description The `next` of the page before. */
-                after?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The jobs */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Paged_Job"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_jobs: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewJob"];
-            };
-        };
-        responses: {
-            /** @description The job */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_jobs_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The job's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The job */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["WholeJob"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    delete_api_jobs_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The job's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_jobs_by_id_cancel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The job's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The job */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_jobs_by_id_retry: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The job's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The job */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_jobs_by_id_events: {
-        parameters: {
-            query?: {
-                /** @description Only events after this number; the header `Last-Event-ID` goes before it. */
-                after?: number;
-            };
-            header?: {
-                /** @description The last event that was seen */
-                "Last-Event-ID"?: number | null;
-            };
-            path: {
-                /** @description The job's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Event stream; an event's name is its kind, its data the event */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": components["schemas"]["JobEvent"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_jobs_by_id_log: {
-        parameters: {
-            query?: {
-                /** @description The last so many lines, at most 10000; 1000 if absent. */
-                lines?: number;
-            };
-            header?: never;
-            path: {
-                /** @description The job's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The lines */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_audit: {
-        parameters: {
-            query?: {
-                /** @description Only of this actor, by id or name. */
-                actor?: string;
-                /** @description Only this action; `key.` with its point stands for everything about keys. */
-                action?: string;
-                /** @description Not before this time, in milliseconds since 1970. */
-                since?: number;
-                /** @description Before this time, in milliseconds since 1970. */
-                until?: number;
-                /** @description Rows on a page, at most 200; 50 if absent. */
-                limit?: number;
-                /** @description The `next` of the page before. */
-                after?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The rows */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Paged_AuditRow"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_audit_export: {
-        parameters: {
-            query?: {
-                /** @description `jsonl` or `csv`. */
-                format?: "jsonl" | "csv";
-                /** @description Only of this actor, by id or name. */
-                actor?: string;
-                /** @description Only this action; `key.` with its point stands for everything about keys. */
-                action?: string;
-                /** @description Not before this time, in milliseconds since 1970. */
-                since?: number;
-                /** @description Before this time, in milliseconds since 1970. */
-                until?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The file */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/x-ndjson": string;
-                    "text/csv": string;
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_audit_verify: {
-        parameters: {
-            query?: {
-                /** @description A head that somebody kept, as `NUMBER:HASH`: the log must still hold that row. */
-                head?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What was found */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AuditReport"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_verify: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "multipart/form-data": components["schemas"]["VerifyForm"];
-            };
-        };
-        responses: {
-            /** @description What was found */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Report"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };
@@ -5968,612 +2993,6 @@ export interface operations {
             };
         };
     };
-    get_api_members: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The members */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_Member"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_members: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewMember"];
-            };
-        };
-        responses: {
-            /** @description The member and the link */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InvitedMember"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_members_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The member's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The member */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Member"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    delete_api_members_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The member's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description They are out */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    patch_api_members_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The member's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["MemberPatch"];
-            };
-        };
-        responses: {
-            /** @description The member */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Member"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_members_by_id_invitation: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The member's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The link */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Invitation"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_projects: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The projects */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_Project"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_projects: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ProjectName"];
-            };
-        };
-        responses: {
-            /** @description The project */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Project"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    delete_api_projects_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The project's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The project, closed */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Project"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    patch_api_projects_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The project's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ProjectName"];
-            };
-        };
-        responses: {
-            /** @description The project */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Project"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_organisations: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The organisations */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_Organisation"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_organisations: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewOrganisation"];
-            };
-        };
-        responses: {
-            /** @description The organisation and the link */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MadeOrganisation"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    patch_api_organisations_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The organisation's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["OrganisationPatch"];
-            };
-        };
-        responses: {
-            /** @description The organisation */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Organisation"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_session: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SignIn"];
-            };
-        };
-        responses: {
-            /** @description The session; its cookie is set */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionView"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    delete_api_session: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is over */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_invitation: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Accept"];
-            };
-        };
-        responses: {
-            /** @description The session; its cookie is set */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionView"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_password: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewPassword"];
-            };
-        };
-        responses: {
-            /** @description It is changed */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_sessions: {
-        parameters: {
-            query?: {
-                /** @description The sessions of everybody in the organisation, with the right `members`. */
-                all?: boolean;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The sessions */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_SessionView"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    delete_api_sessions_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The session's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is over */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
     get_api_catalog: {
         parameters: {
             query?: {
@@ -6597,35 +3016,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List_CatalogItem"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_cluster: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Machine and cluster */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ClusterView"];
                 };
             };
             /** @description What went wrong */
@@ -7387,142 +3777,11 @@ export interface operations {
             };
         };
     };
-    get_api_quotas: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The quotas */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_QuotaUse"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_quotas: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewQuota"];
-            };
-        };
-        responses: {
-            /** @description The quota */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Quota"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    delete_api_quotas_by_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The quota's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_outbound: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The connections */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_Outbound"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
     get_api_usage: {
         parameters: {
             query?: {
                 /** @description So many days back, today among them; 30 if absent. */
                 days?: number;
-                /** @description The first day, such as `2026-01-31` (UTC), in place of `days`. */
-                from?: string;
-                /** @description The last day; today if absent. */
-                to?: string;
-                /** @description What sums are made by: some of day, month, model, key, project, kind, with commas, or `all`; `day,key,model` if absent. */
-                by?: string;
-                /** @description Only the own key's, for an admin too. */
-                own?: boolean;
-                /** @description `json` or `csv`; by `Accept` if absent. */
-                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -7530,109 +3789,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The sums, latest first */
+            /** @description The rows, newest day first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_UsageSum"];
-                    "text/csv": string;
+                    "application/json": components["schemas"]["List_UsageRow"];
                 };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    get_api_prices: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The prices */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["List_Price"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    post_api_prices: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Price"];
-            };
-        };
-        responses: {
-            /** @description The price */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Price"];
-                };
-            };
-            /** @description What went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    delete_api_prices: {
-        parameters: {
-            query: {
-                /** @description The model, or `*`. */
-                model: string;
-                /** @description The day from which it counts. */
-                valid_from: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             /** @description What went wrong */
             default: {

@@ -1,7 +1,8 @@
 // The empty conversation: what can be done here, or what is missing before anything can.
 
+import { session } from '../api/client';
 import { type TextKey, useT } from '../i18n';
-import { useMay } from '../lib/rights';
+import { useStore } from '../lib/store';
 import { ErrorNote } from '../ui/errors';
 import { Icon, type IconName, Seal } from '../ui/Icon';
 import { Empty } from '../ui/parts';
@@ -16,7 +17,7 @@ const TIPS: { title: TextKey; text: TextKey; icon: IconName }[] = [
 
 export function Welcome({ models, onPick }: { models: ChatModels; onPick: (text: string) => void }) {
   const t = useT();
-  const admin = useMay('models');
+  const admin = useStore(session)?.me.role === 'admin';
   if (models.error !== null && !models.loaded) {
     return (
       <div className="welcome">

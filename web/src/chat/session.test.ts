@@ -29,19 +29,7 @@ beforeEach(() => {
   calls = [];
   let count = 0;
   answer = () => events(text('Hello'), text(' there'), END, USAGE, '[DONE]');
-  signedIn.set({
-    key: 'secret',
-    me: {
-      key_id: 'k',
-      name: 'n',
-      role: 'owner',
-      rights: ['ask'],
-      host: true,
-      signed_in: false,
-      tenant_id: 't',
-      lang: 'en',
-    },
-  });
+  signedIn.set({ key: 'secret', me: { key_id: 'k', name: 'n', role: 'admin', tenant_id: 't', lang: 'en' } });
   vi.stubGlobal('fetch', async (url: URL, init: RequestInit) => {
     const call: Call = {
       method: init.method ?? 'GET',

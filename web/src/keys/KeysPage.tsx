@@ -1,14 +1,11 @@
 import { useState } from 'react';
 import { session } from '../api/client';
 import { keys } from '../api/endpoints';
-import type { NewKey } from '../api/types';
+import type { Key, NewKey } from '../api/types';
 import { useLang, useT } from '../i18n';
 import { ago, date, dateTime } from '../lib/format';
 import { useResource } from '../lib/resource';
-import { mayMakeKeys, mayPeople, useMay } from '../lib/rights';
 import { useStore } from '../lib/store';
-import { type ScopedKey as Key, projects, scopedKeys } from '../people/api';
-import { PeopleTabs } from '../people/PeopleTabs';
 import { Button } from '../ui/Button';
 import { FormDialog } from '../ui/Dialog';
 import { ErrorNote } from '../ui/errors';
@@ -19,11 +16,11 @@ import { CreateKey, ShowKey } from './CreateKey';
 export function KeysPage() {
   const t = useT();
   const signedIn = useStore(session);
-  if (!signedIn || !mayPeople(signedIn.me)) {
+  if (signedIn?.me.role !== 'admin') {
     return (
       <Page title={t('keys.title')} lead={t('keys.lead')}>
-        <Empty icon="keys" title={t('app.forbidden')}>
-          <p>{t('app.forbiddenText')}</p>
+        <Empty icon="keys" title={t('app.adminOnly')}>
+          <p>{t('app.adminOnlyText')}</p>
         </Empty>
       </Page>
     );
@@ -31,53 +28,26 @@ export function KeysPage() {
   return <KeyList ownId={signedIn.me.key_id} />;
 }
 
-/** What narrows a key beyond its role. */
-function Narrowed({ item, project }: { item: Key; project: string | undefined }) {
-  const t = useT();
-  const lang = useLang();
-  const over = item.expires_at !== undefined && item.expires_at !== null && item.expires_at <= Date.now();
-  return (
-    <>
-      {project && <Tag>{project}</Tag>}
-      {item.scopes && <Tag>{t('keys.scopesTag', { scopes: item.scopes.join(', ') })}</Tag>}
-      {item.models && <Tag>{t('keys.modelsTag', { models: item.models.join(', ') })}</Tag>}
-      {item.networks && <Tag>{t('keys.networksTag', { networks: item.networks.join(', ') })}</Tag>}
-      {item.expires_at && (
-        <Tag look={over ? 'bad' : 'plain'}>{t('keys.expiresTag', { time: date(item.expires_at, lang) })}</Tag>
-      )}
-    </>
-  );
-}
-
 function KeyList({ ownId }: { ownId: string }) {
   const t = useT();
   const lang = useLang();
-  const people = useMay('people');
-  const mayCreate = mayMakeKeys(useStore(session)?.me);
-  const list = useResource('keys', (signal) => scopedKeys.list(signal), 30_000);
-  const names = useResource(`projects of keys ${people}`, async (signal) =>
-    people ? (await projects.list(signal)).data : [],
-  );
-  const project = (id: string | null | undefined) => names.data?.find((one) => one.id === id)?.name;
+  const list = useResource('keys', (signal) => keys.list(signal), 30_000);
   const [creating, setCreating] = useState(false);
   const [made, setMade] = useState<NewKey | null>(null);
   const [revoking, setRevoking] = useState<Key | null>(null);
   const [withRevoked, setWithRevoked] = useState(false);
-  const all = list.data ?? [];
+  const all = list.data?.data ?? [];
   const shown = all.filter((key) => withRevoked || !key.revoked_at);
   return (
     <Page
       title={t('keys.title')}
       lead={t('keys.lead')}
       actions={
-        mayCreate && (
-          <Button look="primary" icon="plus" onClick={() => setCreating(true)}>
-            {t('keys.create')}
-          </Button>
-        )
+        <Button look="primary" icon="plus" onClick={() => setCreating(true)}>
+          {t('keys.create')}
+        </Button>
       }
     >
-      <PeopleTabs current="keys" />
       {list.error !== null && <ErrorNote error={list.error} onRetry={() => void list.reload()} />}
       {!list.data && list.error === null && <Loading />}
       {list.data && (
@@ -102,9 +72,7 @@ function KeyList({ ownId }: { ownId: string }) {
                   <th scope="row" data-label={t('keys.name')}>
                     {key.name} {key.id === ownId && <Tag look="accent">{t('keys.current')}</Tag>}
                   </th>
-                  <td data-label={t('keys.role')}>
-                    {t(`role.${key.role}`)} <Narrowed item={key} project={project(key.project_id)} />
-                  </td>
+                  <td data-label={t('keys.role')}>{t(key.role === 'admin' ? 'app.admin' : 'app.member')}</td>
                   <td data-label={t('keys.prefix')}>
                     <code>{key.prefix}…</code>
                   </td>
@@ -116,7 +84,6 @@ function KeyList({ ownId }: { ownId: string }) {
                     {key.revoked_at ? (
                       <Tag look="bad">{t('keys.revoked')}</Tag>
                     ) : (
-                      mayCreate &&
                       key.id !== ownId && (
                         <Button small onClick={() => setRevoking(key)} aria-label={`${t('keys.revoke')}: ${key.name}`}>
                           {t('keys.revoke')}

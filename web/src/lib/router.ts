@@ -6,25 +6,9 @@ export type Route =
   | { page: 'chat'; id: string | null }
   | { page: 'models'; tab: 'catalog' | 'installed' }
   | { page: 'replicas' }
-  | { page: 'jobs' }
-  | { page: 'cluster' }
-  | { page: PeoplePage }
+  | { page: 'keys' }
   | { page: 'usage' }
-  | { page: 'audit' }
   | { page: 'missing'; path: string };
-
-/** The pages about people, which are tabs of one another. */
-const PEOPLE = ['keys', 'members', 'projects', 'organisations', 'sessions'] as const;
-export type PeoplePage = (typeof PEOPLE)[number];
-
-export function isPeople(route: Route): boolean {
-  return PEOPLE.some((page) => page === route.page);
-}
-
-/** The text of a one-time link, and the word that a sign-in elsewhere ended with: what the sign-in page reads from its address. */
-export function signInWord(hash: string, kind: 'invitation' | 'sign-in'): string | null {
-  return new RegExp(`^#/${kind}/([\\w-]+)$`).exec(hash)?.[1] ?? null;
-}
 
 export function parseRoute(hash: string): Route {
   const path = hash.replace(/^#/, '').replace(/\/+$/, '') || '/chat';
@@ -32,12 +16,7 @@ export function parseRoute(hash: string): Route {
   if (more.length === 0) {
     if (page === 'chat') return { page, id: rest ? decode(rest) : null };
     if (page === 'models' && (!rest || rest === 'installed')) return { page, tab: rest ? 'installed' : 'catalog' };
-    if ((page === 'replicas' || page === 'jobs' || page === 'cluster' || page === 'usage' || page === 'audit') && !rest)
-      return { page };
-    const people = PEOPLE.find((one) => one === page);
-    if (people && !rest) return { page: people };
-    // Where the sign-in page was, before somebody was signed in.
-    if ((page === 'invitation' || page === 'sign-in') && rest) return { page: 'chat', id: null };
+    if ((page === 'replicas' || page === 'keys' || page === 'usage') && !rest) return { page };
   }
   return { page: 'missing', path };
 }

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
+import { session } from '../api/client';
 import { useT } from '../i18n';
 import { connection } from '../lib/connection';
-import { useMay } from '../lib/rights';
 import { useStore } from '../lib/store';
 import { Button } from '../ui/Button';
 import { Page, TabLinks } from '../ui/parts';
@@ -14,7 +14,7 @@ import { loadPulls } from './pulls';
 
 export function ModelsPage({ tab }: { tab: 'catalog' | 'installed' }) {
   const t = useT();
-  const admin = useMay('models');
+  const admin = useStore(session)?.me.role === 'admin';
   const { epoch } = useStore(connection);
   const [importing, setImporting] = useState(false);
   const [target, setTarget] = useState<string | null>(null);

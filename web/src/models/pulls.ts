@@ -25,7 +25,6 @@ pulls.subscribe(() => runningPulls.set(pulls.get().filter(isRunning).length));
 
 /** The pulls that the suite knows; those that run are followed. */
 export async function loadPulls(signal?: AbortSignal): Promise<void> {
-  if (!session.get()?.me.rights.includes('machine')) return;
   const { data } = await api.list(signal);
   const known = new Map(pulls.get().map((pull) => [pull.id, pull.rate]));
   pulls.set(data.map((pull) => ({ ...pull, rate: known.get(pull.id) ?? null })));

@@ -1,10 +1,11 @@
 import { useState } from 'react';
+import { session } from '../api/client';
 import { replicas } from '../api/endpoints';
 import type { Replica } from '../api/types';
 import { type TextKey, useLang, useT } from '../i18n';
 import { ago, bytes, dateTime, number } from '../lib/format';
 import { useResource } from '../lib/resource';
-import { useMay } from '../lib/rights';
+import { useStore } from '../lib/store';
 import { Button } from '../ui/Button';
 import { FormDialog } from '../ui/Dialog';
 import { ErrorNote } from '../ui/errors';
@@ -17,7 +18,7 @@ const EVERY_MS = 2500;
 
 export function ReplicasPage() {
   const t = useT();
-  const admin = useMay('replicas');
+  const admin = useStore(session)?.me.role === 'admin';
   const list = useResource('replicas', (signal) => replicas.list(signal), EVERY_MS);
   const [stopping, setStopping] = useState<Replica | null>(null);
 

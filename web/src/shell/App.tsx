@@ -1,7 +1,7 @@
 // The whole console: sign in, then the side bar and one page beside it.
 
 import { useEffect, useState } from 'react';
-import { rememberedKey, resume, session, signIn, signOut, signOutReason, Unreachable } from '../api/client';
+import { rememberedKey, session, signIn, signOut, signOutReason, Unreachable } from '../api/client';
 import { forgetAll } from '../chat/session';
 import { useT } from '../i18n';
 import { connection } from '../lib/connection';
@@ -15,18 +15,18 @@ import { SignIn } from './SignIn';
 
 export function App() {
   const signedIn = useStore(session);
-  const [restoring, setRestoring] = useState(true);
+  const [restoring, setRestoring] = useState(() => rememberedKey() !== null);
   const { epoch } = useStore(connection);
   const t = useT();
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a suite that came back is asked again
   useEffect(() => {
     const key = rememberedKey();
-    if (session.get()) return;
-    (key === null ? resume() : signIn(key, null))
+    if (session.get() || key === null) return;
+    signIn(key, null)
       .then(() => setRestoring(false))
       .catch((error: unknown) => {
-        // A suite that is down says nothing about key and cookie: they are kept until the suite is back.
+        // A suite that is down says nothing about the key: it is kept until the suite is back.
         if (error instanceof Unreachable) return;
         signOut(error instanceof Error ? error.message : null);
         setRestoring(false);

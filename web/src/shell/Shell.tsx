@@ -1,18 +1,12 @@
 // The frame of a signed-in console. On a narrow screen the side bar is a drawer.
 
 import { useEffect, useRef, useState } from 'react';
-import { AuditPage } from '../audit/AuditPage';
 import { ChatPage } from '../chat/ChatPage';
-import { ClusterPage } from '../cluster/ClusterPage';
 import { useT } from '../i18n';
-import { JobsPage } from '../jobs/JobsPage';
 import { KeysPage } from '../keys/KeysPage';
-import { isPeople, type Route, route } from '../lib/router';
+import { type Route, route } from '../lib/router';
 import { useStore } from '../lib/store';
 import { ModelsPage } from '../models/ModelsPage';
-import { MembersPage } from '../people/MembersPage';
-import { OrganisationsPage, ProjectsPage } from '../people/NamedPages';
-import { SessionsPage } from '../people/SessionsPage';
 import { ReplicasPage } from '../replicas/ReplicasPage';
 import { IconButton } from '../ui/Button';
 import { Empty } from '../ui/parts';
@@ -105,10 +99,8 @@ export function Shell() {
   );
 }
 
-type Titled = 'chat' | 'models' | 'replicas' | 'jobs' | 'usage';
-
 function titleOf(here: Route, t: ReturnType<typeof useT>): string {
-  return here.page === 'missing' ? t('app.notFound') : t(isPeople(here) ? 'nav.keys' : `nav.${here.page as Titled}`);
+  return here.page === 'missing' ? t('app.notFound') : t(`nav.${here.page}`);
 }
 
 function CurrentPage({ route: here }: { route: Route }) {
@@ -117,24 +109,10 @@ function CurrentPage({ route: here }: { route: Route }) {
       return <ChatPage id={here.id} />;
     case 'models':
       return <ModelsPage tab={here.tab} />;
-    case 'jobs':
-      return <JobsPage />;
     case 'replicas':
       return <ReplicasPage />;
-    case 'cluster':
-      return <ClusterPage />;
     case 'keys':
       return <KeysPage />;
-    case 'audit':
-      return <AuditPage />;
-    case 'members':
-      return <MembersPage />;
-    case 'projects':
-      return <ProjectsPage />;
-    case 'organisations':
-      return <OrganisationsPage />;
-    case 'sessions':
-      return <SessionsPage />;
     case 'usage':
       return <UsagePage />;
     case 'missing':

@@ -1,11 +1,9 @@
 import { useEffect, useRef } from 'react';
-import { leave, session } from '../api/client';
-import type { Right } from '../api/types';
+import { session, signOut } from '../api/client';
 import { ConversationList } from '../chat/ConversationList';
 import { useT } from '../i18n';
 import { base } from '../lib/connection';
-import { mayPeople } from '../lib/rights';
-import { isPeople, route } from '../lib/router';
+import { type Route, route } from '../lib/router';
 import { useStore } from '../lib/store';
 import { runningPulls } from '../models/pulls';
 import { IconButton } from '../ui/Button';
@@ -20,16 +18,11 @@ interface Props {
   onClose: () => void;
 }
 
-type Place = 'models' | 'replicas' | 'jobs' | 'cluster' | 'keys' | 'usage' | 'audit';
-
-const PLACES: { page: Place; icon: IconName; right: Right }[] = [
-  { page: 'models', icon: 'models', right: 'browse' },
-  { page: 'replicas', icon: 'replicas', right: 'machine' },
-  { page: 'jobs', icon: 'jobs', right: 'jobs' },
-  { page: 'cluster', icon: 'screen', right: 'cluster' },
-  { page: 'keys', icon: 'user', right: 'people' },
-  { page: 'usage', icon: 'usage', right: 'own_usage' },
-  { page: 'audit', icon: 'shield', right: 'audit' },
+const PLACES: { page: Exclude<Route['page'], 'missing' | 'chat'>; icon: IconName; admin?: boolean }[] = [
+  { page: 'models', icon: 'models' },
+  { page: 'replicas', icon: 'replicas' },
+  { page: 'keys', icon: 'keys', admin: true },
+  { page: 'usage', icon: 'usage' },
 ];
 
 export function Sidebar({ open, hidden, narrow, onClose }: Props) {
@@ -69,19 +62,13 @@ export function Sidebar({ open, hidden, narrow, onClose }: Props) {
         <Icon name="plus" size={18} /> {t('chat.new')}
       </a>
       <nav aria-label={t('app.nav')} className="places">
-        {PLACES.filter(({ page, right }) => (page === 'keys' ? mayPeople(me) : me?.rights.includes(right))).map(
-          ({ page, icon }) => (
-            <a
-              key={page}
-              href={`#/${page}`}
-              aria-current={here.page === page || (page === 'keys' && isPeople(here)) ? 'page' : undefined}
-            >
-              <Icon name={icon} />
-              <span>{t(`nav.${page}`)}</span>
-              {page === 'models' && pulling > 0 && <span className="badge">{pulling}</span>}
-            </a>
-          ),
-        )}
+        {PLACES.filter((place) => !place.admin || me?.role === 'admin').map(({ page, icon }) => (
+          <a key={page} href={`#/${page}`} aria-current={here.page === page ? 'page' : undefined}>
+            <Icon name={icon} />
+            <span>{t(`nav.${page}`)}</span>
+            {page === 'models' && pulling > 0 && <span className="badge">{pulling}</span>}
+          </a>
+        ))}
       </nav>
       <ConversationList current={here.page === 'chat' ? here.id : null} />
       <footer className="sidebar-foot">
@@ -95,7 +82,7 @@ export function Sidebar({ open, hidden, narrow, onClose }: Props) {
               icon: 'book',
               onSelect: () => void window.open(new URL('docs', base), '_blank', 'noopener'),
             },
-            { label: t('app.signOut'), icon: 'out', onSelect: () => void leave() },
+            { label: t('app.signOut'), icon: 'out', onSelect: () => signOut() },
           ]}
         >
           <span className="visually-hidden">{t('app.account')}</span>
@@ -104,7 +91,7 @@ export function Sidebar({ open, hidden, narrow, onClose }: Props) {
           </span>
           <span className="account-name">
             {me?.name}
-            <small>{me && t(`role.${me.role}`)}</small>
+            <small>{t(me?.role === 'admin' ? 'app.admin' : 'app.member')}</small>
           </span>
         </Menu>
         <LanguageMenu />

@@ -1,49 +1,41 @@
-// The sign-in page: a member's name and password, the organisation's identity provider, or an API key; and the page of a one-time link.
-
-import { type ReactNode, useEffect, useState } from 'react';
-import { signInWays, signOutReason } from '../api/client';
-import { type TextKey, useT } from '../i18n';
-import { base } from '../lib/connection';
-import { route, signInWord } from '../lib/router';
-import { local } from '../lib/storage';
+import { type FormEvent, useRef, useState } from 'react';
+import { signIn, signOutReason } from '../api/client';
+import { useT } from '../i18n';
 import { useStore } from '../lib/store';
+import { Button, IconButton } from '../ui/Button';
+import { ErrorNote } from '../ui/errors';
 import { Icon, Seal } from '../ui/Icon';
+import { Field } from '../ui/parts';
 import { LanguageMenu, ThemeMenu } from './PrefMenus';
-import { InvitationForm, KeyForm, PasswordForm } from './SignInForms';
-
-const WAY = 'rixin.signin';
-type Way = 'key' | 'password';
-
-/** The words that a sign-in at the identity provider can end with. */
-const ENDS: Record<string, TextKey> = {
-  forbidden: 'signIn.end.forbidden',
-  wrong_credentials: 'signIn.end.wrong_credentials',
-  identity_provider_failed: 'signIn.end.identity_provider_failed',
-  rate_limited: 'signIn.end.rate_limited',
-};
 
 export function SignIn() {
   const t = useT();
-  // A link that is opened in this tab changes the fragment alone.
-  useStore(route);
   const reason = useStore(signOutReason);
-  const [way, setWay] = useState<Way>(() => (local.get(WAY) === 'password' ? 'password' : 'key'));
-  const [provider, setProvider] = useState<string | null>(null);
-  const invitation = signInWord(location.hash, 'invitation');
-  const end = signInWord(location.hash, 'sign-in');
+  const [key, setKey] = useState('');
+  const [shown, setShown] = useState(false);
+  const [remember, setRemember] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const [empty, setEmpty] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
 
-  useEffect(() => {
-    const controller = new AbortController();
-    // An extra: without it the other ways are there.
-    signInWays(controller.signal)
-      .then((ways) => setProvider(ways.oidc ?? null))
-      .catch(() => undefined);
-    return () => controller.abort();
-  }, []);
-
-  const choose = (next: Way) => {
-    local.set(WAY, next);
-    setWay(next);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    const trimmed = key.trim();
+    setError(null);
+    setEmpty(trimmed === '');
+    if (trimmed === '') {
+      form.current?.querySelector('input')?.focus();
+      return;
+    }
+    setBusy(true);
+    try {
+      await signIn(trimmed, remember);
+    } catch (caught) {
+      setError(caught);
+      setBusy(false);
+      form.current?.querySelector('input')?.focus();
+    }
   };
 
   return (
@@ -60,39 +52,54 @@ export function SignIn() {
           </h1>
           <p>{t('signIn.lead')}</p>
         </div>
-        {invitation ? (
-          <InvitationForm token={invitation} />
-        ) : (
-          <>
-            {reason && <Note>{t('signIn.ended', { reason })}</Note>}
-            {end && <Note>{t(ENDS[end] ?? 'signIn.end.other')}</Note>}
-            {way === 'key' ? <KeyForm /> : <PasswordForm />}
-            <div className="signin-ways">
-              {provider !== null && (
-                <a className="button block" href={new URL('sign-in/oidc', base).href}>
-                  {t('signIn.provider', { name: provider })}
-                </a>
-              )}
-              <button
-                type="button"
-                className="button quiet block"
-                onClick={() => choose(way === 'key' ? 'password' : 'key')}
-              >
-                {t(way === 'key' ? 'signIn.usePassword' : 'signIn.useKey')}
-              </button>
+        <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
+          <h2 className="visually-hidden">{t('signIn.title')}</h2>
+          {reason && error === null && (
+            <div className="note" role="status">
+              <Icon name="info" />
+              <div className="note-body">{t('signIn.ended', { reason })}</div>
             </div>
-          </>
-        )}
+          )}
+          <Field
+            label={t('signIn.key')}
+            hint={t('signIn.keyHint')}
+            type={shown ? 'text' : 'password'}
+            name="api-key"
+            value={key}
+            onChange={(event) => setKey(event.target.value)}
+            autoComplete="current-password"
+            autoCapitalize="off"
+            spellCheck={false}
+            aria-invalid={empty || error !== null || undefined}
+            // The only thing to do on this page.
+            autoFocus
+            after={
+              <IconButton
+                icon="eye"
+                label={t(shown ? 'signIn.hide' : 'signIn.show')}
+                aria-pressed={shown}
+                onClick={() => setShown(!shown)}
+              />
+            }
+          />
+          {empty && (
+            <p className="field-error" role="alert">
+              {t('signIn.empty')}
+            </p>
+          )}
+          <label className="check">
+            <input type="checkbox" checked={remember} onChange={(event) => setRemember(event.target.checked)} />
+            <span>
+              {t('signIn.remember')}
+              <small>{t('signIn.rememberHint')}</small>
+            </span>
+          </label>
+          {error !== null && <ErrorNote error={error} />}
+          <Button type="submit" look="primary" busy={busy} className="block">
+            {busy ? t('signIn.checking') : t('signIn.submit')}
+          </Button>
+        </form>
       </main>
-    </div>
-  );
-}
-
-function Note({ children }: { children: ReactNode }) {
-  return (
-    <div className="note" role="status">
-      <Icon name="info" />
-      <div className="note-body">{children}</div>
     </div>
   );
 }

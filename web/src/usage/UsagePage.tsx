@@ -1,17 +1,14 @@
 import { useMemo, useState } from 'react';
+import { session } from '../api/client';
 import { keys, usage } from '../api/endpoints';
 import type { UsageRow } from '../api/types';
 import { useLang, useT } from '../i18n';
 import { number } from '../lib/format';
 import { useResource } from '../lib/resource';
-import { useMay } from '../lib/rights';
-import { members } from '../people/api';
-import { Button } from '../ui/Button';
+import { useStore } from '../lib/store';
 import { ErrorNote } from '../ui/errors';
 import { Empty, Loading, Page, Select } from '../ui/parts';
 import { chartOf } from './days';
-import { Prices } from './Prices';
-import { Quotas } from './Quotas';
 import { UsageChart } from './UsageChart';
 
 const PERIODS = [7, 30, 90];
@@ -21,20 +18,13 @@ interface Sum {
   requests: number;
   prompt: number;
   completion: number;
-  /** What it costs, already summed by the suite: amounts are text, and nothing here calculates with them. */
-  cost: string;
 }
-
-const costOf = (row: UsageRow) => {
-  const costs = (row.costs ?? []).map((cost) => `${cost.amount} ${cost.currency}`).join(' + ');
-  return row.unpriced && costs ? `${costs} + ?` : costs;
-};
 
 function sumBy(rows: readonly UsageRow[], name: (row: UsageRow) => string): Sum[] {
   const sums = new Map<string, Sum>();
   for (const row of rows) {
     const key = name(row);
-    const sum = sums.get(key) ?? { name: key, requests: 0, prompt: 0, completion: 0, cost: costOf(row) };
+    const sum = sums.get(key) ?? { name: key, requests: 0, prompt: 0, completion: 0 };
     sum.requests += row.requests;
     sum.prompt += row.prompt_tokens;
     sum.completion += row.completion_tokens;
@@ -43,33 +33,15 @@ function sumBy(rows: readonly UsageRow[], name: (row: UsageRow) => string): Sum[
   return [...sums.values()].sort((a, b) => b.prompt + b.completion - a.prompt - a.completion);
 }
 
-async function save(days: number) {
-  const answer = await usage.csv('day,model,key,kind', days);
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(await answer.blob());
-  link.download = 'usage.csv';
-  link.click();
-  URL.revokeObjectURL(link.href);
-}
-
 export function UsagePage() {
   const t = useT();
   const lang = useLang();
-  const admin = useMay('people');
+  const admin = useStore(session)?.me.role === 'admin';
   const [days, setDays] = useState(30);
   const list = useResource(`usage ${days}`, (signal) => usage.list(days, signal), 60_000);
-  const names = useResource(`key names ${admin}`, async (signal) => {
-    if (!admin) return [];
-    // Members act through keys of their own, which are not among those that programs send.
-    const [sent, people] = await Promise.all([keys.list(signal), members.list(signal)]);
-    return [...sent.data, ...people.data.map((one) => ({ id: one.key_id, name: one.title || one.name }))];
-  });
+  const names = useResource(`key names ${admin}`, async (signal) => (admin ? (await keys.list(signal)).data : []));
   const rows = list.data?.data;
   const chart = useMemo(() => (rows ? chartOf(rows, days, new Date()) : null), [rows, days]);
-  const byModel = useResource(`usage by model ${days}`, (signal) => usage.by('model', days, signal), 60_000);
-  const byKey = useResource(`usage by key ${days}`, (signal) => usage.by('key', days, signal), 60_000);
-  const whole = useResource(`usage whole ${days}`, (signal) => usage.by('all', days, signal), 60_000);
-  const cost = whole.data?.data[0] ? costOf(whole.data.data[0]) : '';
   const nameOf = (id: string) => names.data?.find((key) => key.id === id)?.name ?? id;
   const all = sumBy(rows ?? [], () => '')[0];
 
@@ -78,17 +50,12 @@ export function UsagePage() {
       title={t('usage.title')}
       lead={t('usage.lead')}
       actions={
-        <>
-          <Select
-            label={t('usage.days')}
-            value={String(days)}
-            onChange={(value) => setDays(Number(value))}
-            choices={PERIODS.map((n) => ({ value: String(n), label: t('usage.lastDays', { n }) }))}
-          />
-          <Button icon="table" onClick={() => void save(days)}>
-            {t('usage.csv')}
-          </Button>
-        </>
+        <Select
+          label={t('usage.days')}
+          value={String(days)}
+          onChange={(value) => setDays(Number(value))}
+          choices={PERIODS.map((n) => ({ value: String(n), label: t('usage.lastDays', { n }) }))}
+        />
       }
     >
       {list.error !== null && <ErrorNote error={list.error} onRetry={() => void list.reload()} />}
@@ -113,29 +80,13 @@ export function UsagePage() {
                 <dd>{number(value, lang)}</dd>
               </div>
             ))}
-            {cost !== '' && (
-              <div>
-                <dt>{t('usage.cost')}</dt>
-                <dd>{cost}</dd>
-              </div>
-            )}
           </dl>
           <UsageChart chart={chart} />
-          <SumTable
-            title={t('usage.byModel')}
-            first={t('usage.model')}
-            sums={sumBy(byModel.data?.data ?? [], (row) => row.model)}
-          />
-          <SumTable
-            title={t('usage.byKey')}
-            first={t('usage.key')}
-            sums={sumBy(byKey.data?.data ?? [], (row) => nameOf(row.key_id))}
-          />
+          <SumTable title={t('usage.byModel')} first={t('usage.model')} sums={sumBy(rows, (row) => row.model)} />
+          <SumTable title={t('usage.byKey')} first={t('usage.key')} sums={sumBy(rows, (row) => nameOf(row.key_id))} />
           <p className="hint">{t('usage.utc')}</p>
         </>
       )}
-      <Quotas admin={admin} />
-      <Prices admin={admin} />
     </Page>
   );
 }
@@ -161,9 +112,6 @@ function SumTable({ title, first, sums }: { title: string; first: string; sums: 
               <th scope="col" className="figure">
                 {t('usage.completion')}
               </th>
-              <th scope="col" className="figure">
-                {t('usage.cost')}
-              </th>
             </tr>
           </thead>
           <tbody>
@@ -180,9 +128,6 @@ function SumTable({ title, first, sums }: { title: string; first: string; sums: 
                 </td>
                 <td className="figure" data-label={t('usage.completion')}>
                   {number(sum.completion, lang)}
-                </td>
-                <td className="figure" data-label={t('usage.cost')}>
-                  {sum.cost}
                 </td>
               </tr>
             ))}

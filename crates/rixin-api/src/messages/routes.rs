@@ -16,13 +16,13 @@ use rixin_protocol::{
 use super::{answer, events::Events, prompt};
 use crate::{
     AppState,
-    auth::{Caller, by},
+    auth::Caller,
     chunks::Chunks,
     error::ApiResult,
     extract::Json,
     request::Info,
     responses::bad_answer,
-    v1::{Ask, Size, Upstream, of_chat, refusal, sse_response, whole},
+    v1::{Ask, Upstream, of_chat, refusal, sse_response, whole},
 };
 
 async fn ask(
@@ -32,7 +32,6 @@ async fn ask(
     headers: &HeaderMap,
     chat: &ChatRequest,
 ) -> ApiResult<Upstream> {
-    let body = serde_json::to_vec(chat).map_err(Fault::internal)?;
     let ask = Ask {
         state,
         caller,
@@ -40,9 +39,9 @@ async fn ask(
         path: "/v1/chat/completions",
         model: &chat.model,
         affinity: Some(of_chat(chat)),
-        size: Size::of_chat(chat, body.len()),
         headers,
     };
+    let body = serde_json::to_vec(chat).map_err(Fault::internal)?;
     let upstream = ask.acquire().await?.send(&ask, Bytes::from(body)).await?;
     if !upstream.response.status().is_success() {
         return Err(refusal(state, upstream).await);
@@ -56,7 +55,7 @@ async fn ask(
         (status = "default", description = "What went wrong", body = MessagesError)))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     info: Info,
     headers: HeaderMap,
     Json(request): Json<MessagesRequest>,
@@ -109,7 +108,7 @@ fn streamed(state: AppState, info: Info, upstream: Upstream, model: &str) -> Res
         (status = "default", description = "What went wrong", body = MessagesError)))]
 pub(crate) async fn count_tokens(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     info: Info,
     headers: HeaderMap,
     Json(request): Json<CountRequest>,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::List;
-use crate::{AppState, auth::by, error::ApiResult, extract::Query};
+use crate::{AppState, auth::Caller, error::ApiResult, extract::Query};
 
 /// Which entries.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -29,7 +29,7 @@ pub(crate) struct CatalogQuery {
     responses((status = 200, description = "The entries, best matches first", body = List<CatalogItem>)))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    _: by::Browse,
+    _: Caller,
     Query(query): Query<CatalogQuery>,
 ) -> ApiResult<Json<List<CatalogItem>>> {
     let free = state.control.memory().free_bytes;

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Paged;
 use crate::{
     AppState,
-    auth::by,
+    auth::Caller,
     error::{ApiResult, no_such},
     extract::{Json, Query},
     request::Info,
@@ -52,7 +52,7 @@ pub(super) fn conversation_id(id: &str) -> ApiResult<ConversationId> {
     responses((status = 200, description = "The conversations", body = Paged<Conversation>)))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> ApiResult<Reply<Paged<Conversation>>> {
     let ListQuery { q, limit, after } = query;
@@ -65,7 +65,7 @@ pub(crate) async fn list(
     responses((status = 201, description = "The conversation", body = Conversation)))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     Json(new): Json<NewConversation>,
 ) -> ApiResult<(StatusCode, Reply<Conversation>)> {
     Ok((StatusCode::CREATED, Reply(state.store.create_conversation(&caller.scope, new).await?)))
@@ -76,7 +76,7 @@ pub(crate) async fn create(
     responses((status = 200, description = "The conversation", body = WholeConversation)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<WholeConversation>> {
     let id = conversation_id(&id)?;
@@ -90,7 +90,7 @@ pub(crate) async fn get(
     request_body = ConversationPatch, responses((status = 200, description = "The conversation", body = Conversation)))]
 pub(crate) async fn update(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     Path(id): Path<String>,
     Json(patch): Json<ConversationPatch>,
 ) -> ApiResult<Reply<Conversation>> {
@@ -102,7 +102,7 @@ pub(crate) async fn update(
     responses((status = 204, description = "It is gone")))]
 pub(crate) async fn remove(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> ApiResult<StatusCode> {
     state.store.delete_conversation(&caller.scope, conversation_id(&id)?).await?;
@@ -137,7 +137,7 @@ pub(crate) struct ExportQuery {
         content((String = "text/markdown"), (WholeConversation = "application/json")))))]
 pub(crate) async fn export(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     info: Info,
     Path(id): Path<String>,
     Query(query): Query<ExportQuery>,

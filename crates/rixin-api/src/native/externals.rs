@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::List;
 use crate::{
     AppState,
-    auth::by,
+    auth::Admin,
     error::{ApiResult, no_such},
     extract::Json,
     request::Info,
@@ -36,11 +36,7 @@ pub(crate) struct NewExternal {
 /// The external engines, without their keys.
 #[utoipa::path(get, path = "/api/externals", tag = "replicas",
     responses((status = 200, description = "The engines", body = List<ExternalView>)))]
-pub(crate) async fn list(
-    State(state): State<AppState>,
-    _: by::Replicas,
-    info: Info,
-) -> Reply<List<ExternalView>> {
+pub(crate) async fn list(State(state): State<AppState>, _: Admin, info: Info) -> Reply<List<ExternalView>> {
     Reply(List { data: state.control.externals().iter().map(|engine| engine.view(info.lang)).collect() })
 }
 
@@ -49,7 +45,7 @@ pub(crate) async fn list(
     responses((status = 201, description = "The engine", body = ExternalView)))]
 pub(crate) async fn add(
     State(state): State<AppState>,
-    _: by::Replicas,
+    _: Admin,
     info: Info,
     Json(new): Json<NewExternal>,
 ) -> ApiResult<(StatusCode, Reply<ExternalView>)> {
@@ -64,7 +60,7 @@ pub(crate) async fn add(
     responses((status = 204, description = "It is gone")))]
 pub(crate) async fn remove(
     State(state): State<AppState>,
-    _: by::Replicas,
+    _: Admin,
     Path(id): Path<String>,
 ) -> ApiResult<StatusCode> {
     let id = id.parse().map_err(|error| no_such("external engine", "外部引擎", &error))?;

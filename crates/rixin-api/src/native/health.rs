@@ -1,8 +1,8 @@
 //! Whether the gateway is up, and who the caller is.
 
 use axum::{Json, extract::State};
-use rixin_base::{KeyId, MemberId, TenantId, VERSION};
-use rixin_store::{Right, Role};
+use rixin_base::{KeyId, TenantId, VERSION};
+use rixin_store::Role;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -38,17 +38,8 @@ pub(crate) struct Me {
     pub key_id: KeyId,
     /// Its name.
     pub name: String,
-    /// Its role.
-    pub role: Role,
     /// What it may do.
-    pub rights: Vec<Right>,
-    /// Whether its organisation is the host, which looks after the machine too.
-    pub host: bool,
-    /// The person, where the key is somebody's.
-    #[schema(value_type = Option<String>)]
-    pub member_id: Option<MemberId>,
-    /// Whether somebody is signed in, rather than a key sent.
-    pub signed_in: bool,
+    pub role: Role,
     /// Its tenant.
     #[schema(value_type = String)]
     pub tenant_id: TenantId,
@@ -63,10 +54,6 @@ pub(crate) async fn me(caller: Caller, info: Info) -> Json<Me> {
         key_id: caller.key_id,
         name: caller.name.clone(),
         role: caller.role,
-        rights: caller.rights.iter().collect(),
-        host: caller.host,
-        member_id: caller.member,
-        signed_in: caller.session.is_some(),
         tenant_id: caller.scope.tenant(),
         lang: info.lang.tag().into(),
     })

@@ -8,7 +8,7 @@ use http::StatusCode;
 use rixin_store::{Message, NewMessage};
 
 use super::conversations::conversation_id;
-use crate::{AppState, auth::by, error::ApiResult, extract::Json};
+use crate::{AppState, auth::Caller, error::ApiResult, extract::Json};
 
 /// Adds a message and makes it the conversation's head. A second child of one parent begins a branch.
 #[utoipa::path(post, path = "/api/conversations/{id}/messages", tag = "conversations",
@@ -16,7 +16,7 @@ use crate::{AppState, auth::by, error::ApiResult, extract::Json};
     responses((status = 201, description = "The message", body = Message)))]
 pub(crate) async fn add(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     Path(id): Path<String>,
     Json(new): Json<NewMessage>,
 ) -> ApiResult<(StatusCode, Reply<Message>)> {

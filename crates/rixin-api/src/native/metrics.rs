@@ -6,7 +6,7 @@ use axum::{
 };
 use http::header;
 
-use crate::{AppState, auth::by, error::ApiResult, request::Peer, state::is_loopback};
+use crate::{AppState, auth::Admin, error::ApiResult, request::Peer, state::is_loopback};
 
 /// A scraper on this machine needs no key. A request that came through a proxy says so, and its real origin is unknown.
 fn is_from_here(request: &Request) -> bool {
@@ -16,13 +16,13 @@ fn is_from_here(request: &Request) -> bool {
         && forwarded.iter().all(|name| !request.headers().contains_key(*name))
 }
 
-/// Prometheus metrics, for those who look after the machine, or for a scraper on this machine.
+/// Prometheus metrics, for an admin or for a scraper on this machine.
 #[utoipa::path(get, path = "/metrics", tag = "suite",
     responses((status = 200, description = "The text format", body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(state): State<AppState>, request: Request) -> ApiResult<Response> {
     if !is_from_here(&request) {
         let (mut parts, _) = request.into_parts();
-        by::Cluster::from_request_parts(&mut parts, &state).await?;
+        Admin::from_request_parts(&mut parts, &state).await?;
     }
     let text = state.metrics.render(&state.control.replicas(), &state.control.memory());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())

@@ -1,26 +1,18 @@
 //! The suite's own routes under `/api`.
 
 mod catalog;
-mod cluster;
 mod conversations;
 mod externals;
 mod health;
 mod keys;
-mod members;
 mod messages;
 mod metrics;
 mod models;
-mod organisations;
-mod outbound;
-mod projects;
 mod pulls;
-mod quotas;
 mod replicas;
-mod sessions;
 mod usage;
 
 use serde::{Deserialize, Serialize};
-pub(crate) use sessions::SignIns;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -50,20 +42,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(health::me))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
-        .routes(routes!(members::list, members::create))
-        .routes(routes!(members::get, members::update, members::remove))
-        .routes(routes!(members::invite))
-        .routes(routes!(projects::list, projects::create))
-        .routes(routes!(projects::update, projects::close))
-        .routes(routes!(organisations::list, organisations::create))
-        .routes(routes!(organisations::update))
-        .routes(routes!(sessions::sign_in, sessions::sign_out))
-        .routes(routes!(sessions::accept))
-        .routes(routes!(sessions::change_password))
-        .routes(routes!(sessions::list))
-        .routes(routes!(sessions::end))
         .routes(routes!(catalog::list))
-        .routes(routes!(cluster::show))
         .routes(routes!(models::list))
         .routes(routes!(models::get, models::remove))
         .routes(routes!(models::verify))
@@ -79,10 +58,6 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(conversations::get, conversations::update, conversations::remove))
         .routes(routes!(conversations::export))
         .routes(routes!(messages::add))
-        .routes(routes!(quotas::list, quotas::set))
-        .routes(routes!(quotas::remove))
-        .routes(routes!(outbound::list))
         .routes(routes!(usage::list))
-        .routes(routes!(usage::prices, usage::set_price, usage::remove_price))
         .routes(routes!(metrics::metrics))
 }

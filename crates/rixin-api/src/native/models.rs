@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     AppState,
-    auth::by,
+    auth::{Admin, Caller},
     error::{ApiResult, no_such},
     extract::Query,
     request::Info,
@@ -40,7 +40,7 @@ pub(crate) struct ListQuery {
     responses((status = 200, description = "The manifests", body = Page)))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    _: by::Browse,
+    _: Caller,
     Query(query): Query<ListQuery>,
 ) -> ApiResult<Json<Page>> {
     let ListQuery { q, kind, origin, limit, after } = query;
@@ -57,7 +57,7 @@ fn model_id(id: &str) -> ApiResult<ModelId> {
     responses((status = 200, description = "The manifest", body = Manifest)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    _: by::Browse,
+    _: Caller,
     Path(id): Path<String>,
 ) -> ApiResult<Json<Manifest>> {
     Ok(Json(state.registry.get(&model_id(&id)?).await?))
@@ -68,7 +68,7 @@ pub(crate) async fn get(
     responses((status = 204, description = "It is gone")))]
 pub(crate) async fn remove(
     State(state): State<AppState>,
-    _: by::Models,
+    _: Admin,
     Path(id): Path<String>,
 ) -> ApiResult<StatusCode> {
     let id = model_id(&id)?;
@@ -105,7 +105,7 @@ pub(crate) struct VerifiedFile {
     responses((status = 200, description = "What was found", body = Verification)))]
 pub(crate) async fn verify(
     State(state): State<AppState>,
-    _: by::Models,
+    _: Admin,
     info: Info,
     Path(id): Path<String>,
 ) -> ApiResult<Json<Verification>> {

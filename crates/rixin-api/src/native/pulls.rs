@@ -14,13 +14,12 @@ use rixin_control::{PullRequest, PullView};
 use rixin_models::PullPreview;
 use rixin_protocol::sse;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 
 use super::List;
 use crate::{
-    AppState, audit,
-    auth::by,
+    AppState,
+    auth::{Admin, Caller},
     error::{ApiError, ApiResult, no_such},
     extract::Json,
     request::Info,
@@ -71,7 +70,7 @@ fn licence(text: String) -> ApiResult<String> {
     responses((status = 200, description = "What it would bring", body = PullPreview)))]
 pub(crate) async fn preview(
     State(state): State<AppState>,
-    _: by::Models,
+    _: Admin,
     Json(request): Json<PreviewRequest>,
 ) -> ApiResult<Reply<PullPreview>> {
     let cancel = Cancel::new();
@@ -86,7 +85,7 @@ pub(crate) async fn preview(
     responses((status = 202, description = "The pull", body = PullView)))]
 pub(crate) async fn start(
     State(state): State<AppState>,
-    caller: by::Models,
+    admin: Admin,
     info: Info,
     Json(new): Json<NewPull>,
 ) -> ApiResult<(StatusCode, Reply<PullView>)> {
@@ -102,17 +101,15 @@ pub(crate) async fn start(
         id,
         accept_licence: new.accept_licence,
         licence: new.licence.map(licence).transpose()?,
-        by: caller.name.clone(),
+        by: admin.name.clone(),
     };
-    let told = json!({ "id": request.id, "accept_licence": request.accept_licence });
-    audit::about(&request.target, &told);
     let pull = state.control.pulls().start(request)?;
     Ok((StatusCode::ACCEPTED, Reply(pull.view(info.lang))))
 }
 
 /// The pulls that run or ended lately, newest first.
 #[utoipa::path(get, path = "/api/pulls", tag = "models", responses((status = 200, description = "The pulls", body = List<PullView>)))]
-pub(crate) async fn list(State(state): State<AppState>, _: by::Machine, info: Info) -> Reply<List<PullView>> {
+pub(crate) async fn list(State(state): State<AppState>, _: Caller, info: Info) -> Reply<List<PullView>> {
     Reply(List { data: state.control.pulls().list().iter().map(|pull| pull.view(info.lang)).collect() })
 }
 
@@ -125,7 +122,7 @@ fn pull_id(id: &str) -> ApiResult<PullId> {
     responses((status = 200, description = "The pull", body = PullView)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    _: by::Machine,
+    _: Caller,
     info: Info,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<PullView>> {
@@ -137,7 +134,7 @@ pub(crate) async fn get(
     responses((status = 200, description = "The pull", body = PullView)))]
 pub(crate) async fn cancel(
     State(state): State<AppState>,
-    _: by::Models,
+    _: Admin,
     info: Info,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<PullView>> {
@@ -149,7 +146,7 @@ pub(crate) async fn cancel(
     responses((status = 200, description = "Event stream; the data of each event is a pull", body = PullView, content_type = "text/event-stream")))]
 pub(crate) async fn events(
     State(state): State<AppState>,
-    _: by::Machine,
+    _: Caller,
     info: Info,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {

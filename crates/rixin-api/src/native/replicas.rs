@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    AppState, audit,
-    auth::by,
+    AppState,
+    auth::{Admin, Caller},
     error::{ApiResult, no_such},
     extract::Json,
     request::Info,
@@ -35,7 +35,7 @@ pub(crate) struct NewReplica {
 
 /// The replicas, and the memory that they take.
 #[utoipa::path(get, path = "/api/replicas", tag = "replicas", responses((status = 200, description = "The replicas", body = Replicas)))]
-pub(crate) async fn list(State(state): State<AppState>, _: by::Machine, info: Info) -> Reply<Replicas> {
+pub(crate) async fn list(State(state): State<AppState>, _: Caller, info: Info) -> Reply<Replicas> {
     let data = state.control.replicas().iter().map(|replica| replica.view(info.lang)).collect();
     Reply(Replicas { data, memory: state.control.memory() })
 }
@@ -45,11 +45,10 @@ pub(crate) async fn list(State(state): State<AppState>, _: by::Machine, info: In
     responses((status = 202, description = "The replica, loading", body = ReplicaView)))]
 pub(crate) async fn start(
     State(state): State<AppState>,
-    _: by::Replicas,
+    _: Admin,
     info: Info,
     Json(new): Json<NewReplica>,
 ) -> ApiResult<(StatusCode, Reply<ReplicaView>)> {
-    audit::about(&new.model, &serde_json::Value::Null);
     let replica = state.control.start_replica(&new.model).await?;
     Ok((StatusCode::ACCEPTED, Reply(replica.view(info.lang))))
 }
@@ -59,7 +58,7 @@ pub(crate) async fn start(
     responses((status = 204, description = "It takes no more requests")))]
 pub(crate) async fn stop(
     State(state): State<AppState>,
-    _: by::Replicas,
+    _: Admin,
     Path(id): Path<String>,
 ) -> ApiResult<StatusCode> {
     let id = id.parse().map_err(|error| no_such("replica", "副本", &error))?;

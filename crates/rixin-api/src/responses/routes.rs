@@ -17,12 +17,12 @@ use rixin_store::{NewResponse, Store, TenantScope};
 use super::{answer, events::Events, prompt};
 use crate::{
     AppState,
-    auth::by,
+    auth::Caller,
     chunks::Chunks,
     error::{ApiError, ApiResult},
     extract::Json,
     request::Info,
-    v1::{Ask, Size, Upstream, of_chat, refusal, sse_response, whole},
+    v1::{Ask, Upstream, of_chat, refusal, sse_response, whole},
 };
 
 /// What the conversation held before: the items of every stored response of the chain, and their answers.
@@ -57,7 +57,7 @@ async fn keep(
     responses((status = 200, description = "The response, or an event stream of `response.*` events", body = ResponseObject)))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     info: Info,
     headers: HeaderMap,
     Json(request): Json<ResponsesRequest>,
@@ -72,7 +72,6 @@ pub(crate) async fn create(
     };
     let own = prompt::own_items(&request);
     let chat = prompt::chat(&request, &before, &own)?;
-    let body = serde_json::to_vec(&chat).map_err(Fault::internal)?;
     let ask = Ask {
         state: &state,
         caller: &caller,
@@ -80,11 +79,11 @@ pub(crate) async fn create(
         path: "/v1/chat/completions",
         model: &request.model,
         affinity: Some(of_chat(&chat)),
-        size: Size::of_chat(&chat, body.len()),
         headers: &headers,
     };
     let acquired = ask.acquire().await?;
     let object = answer::begin(&request, acquired.lease.model());
+    let body = serde_json::to_vec(&chat).map_err(Fault::internal)?;
     let upstream = acquired.send(&ask, Bytes::from(body)).await?;
     if !upstream.response.status().is_success() {
         return Err(refusal(&state, upstream).await);
@@ -120,7 +119,7 @@ pub(crate) fn bad_answer(error: serde_json::Error) -> ApiError {
 
 fn streamed(
     state: AppState,
-    caller: by::Ask,
+    caller: Caller,
     info: Info,
     upstream: Upstream,
     object: ResponseObject,
@@ -162,7 +161,7 @@ fn streamed(
     responses((status = 200, description = "The response", body = ResponseObject)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<ResponseObject>> {
     let stored = state.store.response(&caller.scope, &id).await?;
@@ -175,7 +174,7 @@ pub(crate) async fn get(
     responses((status = 200, description = "It is gone", body = Deleted)))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<Deleted>> {
     state.store.delete_response(&caller.scope, &id).await?;
@@ -187,7 +186,7 @@ pub(crate) async fn delete(
     responses((status = 200, description = "The items", body = ItemList)))]
 pub(crate) async fn input_items(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> ApiResult<Reply<ItemList>> {
     let stored = state.store.response(&caller.scope, &id).await?;

@@ -1,4 +1,4 @@
-//! Asking a replica: the quotas, the lease, the headers that go along, the deadline.
+//! Asking a replica: the rate limit, the lease, the headers that go along, the deadline.
 
 use std::time::Duration;
 
@@ -7,10 +7,9 @@ use http::{HeaderMap, HeaderValue, Request, Response, header};
 use rixin_base::{Code, Fault};
 use rixin_control::{AcquireRequest, Lease, UpstreamBody};
 use rixin_protocol::headers;
-use rixin_store::{Error, Holder, Reservation};
 use tokio::time::Instant;
 
-use super::{meter::Meter, quota::Size};
+use super::meter::Meter;
 use crate::{AppState, auth::Caller, error::ApiError, request::Info};
 
 /// A request to a replica.
@@ -23,8 +22,6 @@ pub(crate) struct Ask<'a> {
     /// The model as the caller named it.
     pub model: &'a str,
     pub affinity: Option<u64>,
-    /// What it may take at most.
-    pub size: Size,
     /// The caller's headers: a deadline may be among them.
     pub headers: &'a HeaderMap,
 }
@@ -40,8 +37,7 @@ pub(crate) struct Upstream {
 impl Ask<'_> {
     /// Gets a lease. The body may depend on it, so sending is a second step.
     pub async fn acquire(&self) -> Result<Acquired, ApiError> {
-        self.caller.may_ask(self.model)?;
-        let reservation = self.reserve().await?;
+        self.check_rate()?;
         let limit = self.state.settings.request_timeout;
         let asked = self.headers.get(headers::DEADLINE_MS).and_then(|value| value.to_str().ok());
         let asked = asked.and_then(|text| text.parse().ok()).map(Duration::from_millis);
@@ -50,36 +46,26 @@ impl Ask<'_> {
         let lease = tokio::time::timeout_at(deadline, self.state.control.acquire(&request))
             .await
             .map_err(|_| ApiError(deadline_passed()))??;
-        let meter = Meter::new(self.state, self.caller, self.info, self.kind(), lease.model(), reservation);
+        let meter = Meter::new(self.state, self.caller.scope, lease.model(), self.info.arrived);
         Ok(Acquired { lease, meter, deadline })
     }
 
-    /// Sets aside what the request may take; a quota that does not allow it refuses.
-    async fn reserve(&self) -> Result<Reservation, ApiError> {
-        let holder = Holder::new(&self.caller.scope, None);
-        let wants = self.size.wants(self.state.settings.context_length);
-        match self.state.store.reserve(&holder, &wants, self.caller.job.is_some()).await {
-            Ok((reservation, limits)) => {
-                self.info.tell_limits(limits);
-                Ok(reservation)
-            }
-            Err(error) => {
-                if let Error::Quota(exceeded) = &error {
-                    self.state.metrics.quota_refused(&exceeded.quota);
-                    self.info.tell_limits(exceeded.limit().into_iter().collect());
-                }
-                Err(error.into())
-            }
-        }
-    }
-
-    /// What the ledger calls it.
-    fn kind(&self) -> &'static str {
-        match self.path {
-            "/v1/embeddings" => "embedding",
-            "/v1/completions" => "completion",
-            _ => "chat",
-        }
+    fn check_rate(&self) -> Result<(), ApiError> {
+        let Some(rate) = &self.state.rate else { return Ok(()) };
+        rate.check_key(&self.caller.key_id).map_err(|not_until| {
+            use governor::clock::{Clock as _, DefaultClock};
+            let after = not_until.wait_time_from(DefaultClock::default().now());
+            let limit = self.state.settings.requests_per_minute;
+            let secs = after.as_millis().div_ceil(1000).max(1);
+            ApiError(
+                Fault::new(
+                    Code::RateLimited,
+                    format!("this key may make {limit} requests a minute: try again in {secs} s"),
+                    format!("该密钥每分钟最多 {limit} 个请求：请在 {secs} 秒后重试"),
+                )
+                .with_retry_after(after),
+            )
+        })
     }
 }
 

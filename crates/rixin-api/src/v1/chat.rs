@@ -9,16 +9,15 @@ use serde_json::Value;
 use super::{
     Ask, affinity,
     pass::{pass_stream, pass_whole},
-    quota::Size,
 };
-use crate::{AppState, auth::by, error::ApiResult, extract::Raw, request::Info};
+use crate::{AppState, auth::Caller, error::ApiResult, extract::Raw, request::Info};
 
 /// Answers a conversation. With `stream` the answer is an event stream of chunks that ends with `[DONE]`.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "openai", request_body = ChatRequest,
     responses((status = 200, description = "The answer, or an event stream of `ChatChunk`", body = ChatResponse)))]
 pub(crate) async fn chat_completions(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     info: Info,
     headers: HeaderMap,
     Raw(body): Raw,
@@ -32,7 +31,6 @@ pub(crate) async fn chat_completions(
         path: "/v1/chat/completions",
         model: &request.model,
         affinity: Some(affinity::of_chat(&request)),
-        size: Size::of_chat(&request, body.len()),
         headers: &headers,
     };
     let wants_usage = request.stream_options.is_some_and(|options| options.include_usage);

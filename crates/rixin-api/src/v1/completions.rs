@@ -8,16 +8,15 @@ use super::{
     Ask, affinity,
     chat::with_usage,
     pass::{pass_stream, pass_whole},
-    quota::Size,
 };
-use crate::{AppState, auth::by, error::ApiResult, extract::Raw, request::Info};
+use crate::{AppState, auth::Caller, error::ApiResult, extract::Raw, request::Info};
 
 /// Continues a text, without a chat template.
 #[utoipa::path(post, path = "/v1/completions", tag = "openai", request_body = CompletionRequest,
     responses((status = 200, description = "The continuation, or an event stream of chunks of the same shape", body = CompletionResponse)))]
 pub(crate) async fn completions(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     info: Info,
     headers: HeaderMap,
     Raw(body): Raw,
@@ -31,10 +30,6 @@ pub(crate) async fn completions(
         path: "/v1/completions",
         model: &request.model,
         affinity: Some(affinity::of_prompt(&request.prompt)),
-        size: Size {
-            bytes: body.len(),
-            answer: request.max_tokens.map(|most| u64::from(most) * u64::from(request.n.unwrap_or(1))),
-        },
         headers: &headers,
     };
     let wants_usage = request.stream_options.is_some_and(|options| options.include_usage);

@@ -4,15 +4,15 @@ use axum::{extract::State, response::Response};
 use http::HeaderMap;
 use rixin_protocol::embedding::{EmbeddingRequest, EmbeddingResponse};
 
-use super::{Ask, pass::pass_whole, quota::Size};
-use crate::{AppState, auth::by, error::ApiResult, extract::Raw, request::Info};
+use super::{Ask, pass::pass_whole};
+use crate::{AppState, auth::Caller, error::ApiResult, extract::Raw, request::Info};
 
 /// Turns texts into vectors.
 #[utoipa::path(post, path = "/v1/embeddings", tag = "openai", request_body = EmbeddingRequest,
     responses((status = 200, description = "One vector an input", body = EmbeddingResponse)))]
 pub(crate) async fn embeddings(
     State(state): State<AppState>,
-    caller: by::Ask,
+    caller: Caller,
     info: Info,
     headers: HeaderMap,
     Raw(body): Raw,
@@ -26,7 +26,6 @@ pub(crate) async fn embeddings(
         path: "/v1/embeddings",
         model: &request.model,
         affinity: None,
-        size: Size { bytes: body.len(), answer: Some(0) },
         headers: &headers,
     };
     let upstream = ask.acquire().await?.send(&ask, body).await?;

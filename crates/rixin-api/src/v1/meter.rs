@@ -2,17 +2,15 @@
 
 use std::time::Instant;
 
-use rixin_base::RequestId;
 use rixin_protocol::usage::Usage;
-use rixin_store::{LedgerEntry, Measure, Reservation, now_ms};
+use rixin_store::{TenantScope, UsageRecord};
 
-use crate::{AppState, auth::Caller, request::Info};
+use crate::AppState;
 
 /// The count of a request; it is recorded when dropped.
 pub(crate) struct Meter {
     state: AppState,
-    /// `None` for the process of a job: the transaction that keeps an answer meters it too.
-    entry: Option<LedgerEntry>,
+    scope: TenantScope,
     model: String,
     arrived: Instant,
     first: Option<Instant>,
@@ -20,46 +18,20 @@ pub(crate) struct Meter {
     pieces: u32,
     usage: Option<Usage>,
     outcome: &'static str,
-    /// What was set aside for it.
-    reservation: Option<Reservation>,
 }
 
 impl Meter {
-    pub fn new(
-        state: &AppState,
-        caller: &Caller,
-        info: &Info,
-        kind: &str,
-        model: &str,
-        reservation: Reservation,
-    ) -> Self {
+    pub fn new(state: &AppState, scope: TenantScope, model: &str, arrived: Instant) -> Self {
         state.metrics.in_progress(1.0);
-        let entry = caller.job.is_none().then(|| LedgerEntry {
-            // Two requests that a client has named alike are still two.
-            id: if info.own_id { info.id.to_string() } else { RequestId::new().to_string() },
-            tenant: caller.scope.tenant(),
-            key: Some(caller.key_id),
-            job: None,
-            at: 0,
-            kind: kind.to_owned(),
-            model: model.to_owned(),
-            prompt_tokens: 0,
-            completion_tokens: 0,
-            price_percent: 100,
-            project: None,
-            images: 0,
-            job_seconds: 0,
-        });
         Self {
             state: state.clone(),
-            entry,
+            scope,
             model: model.to_owned(),
-            arrived: info.arrived,
+            arrived,
             first: None,
             pieces: 0,
             usage: None,
             outcome: "cancelled",
-            reservation: Some(reservation),
         }
     }
 
@@ -113,18 +85,15 @@ impl Drop for Meter {
             metrics.token_rate(&self.model, usage.completion_tokens, first.elapsed());
         }
         if self.outcome == "failed" && usage.total_tokens == 0 {
-            // What was set aside goes back with the reservation.
             return;
         }
-        if let Some(reservation) = self.reservation.take() {
-            let tokens = u64::from(usage.prompt_tokens) + u64::from(usage.completion_tokens);
-            reservation.settle(&[(Measure::Requests, 1), (Measure::Tokens, tokens)]);
-        }
-        if let Some(mut entry) = self.entry.take() {
-            entry.at = now_ms();
-            entry.prompt_tokens = usage.prompt_tokens.into();
-            entry.completion_tokens = usage.completion_tokens.into();
-            self.state.store.record(entry);
-        }
+        self.state.store.record(
+            &self.scope,
+            UsageRecord {
+                model: std::mem::take(&mut self.model),
+                prompt_tokens: usage.prompt_tokens.into(),
+                completion_tokens: usage.completion_tokens.into(),
+            },
+        );
     }
 }

@@ -9,7 +9,6 @@ mod filter;
 mod meter;
 mod models;
 mod pass;
-pub(crate) mod quota;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -17,7 +16,6 @@ pub(crate) use affinity::of_chat;
 pub(crate) use ask::{Ask, Upstream, cut_short, deadline_passed, going_down};
 pub(crate) use meter::Meter;
 pub(crate) use pass::{refusal, sse_response, whole};
-pub(crate) use quota::Size;
 
 use crate::AppState;
 

@@ -10,7 +10,7 @@ use rixin_protocol::model::{Model, ModelList};
 
 use crate::{
     AppState,
-    auth::by,
+    auth::Caller,
     error::{ApiError, ApiResult},
 };
 
@@ -21,9 +21,8 @@ fn shown(model: ServedModel) -> Model {
 /// The models that can be asked: installed ones and those of external engines.
 #[utoipa::path(get, path = "/v1/models", tag = "openai",
     responses((status = 200, description = "The models", body = ModelList)))]
-pub(crate) async fn list(State(state): State<AppState>, caller: by::Browse) -> ApiResult<Json<ModelList>> {
-    let all = state.control.models().await?.into_iter();
-    let data = all.filter(|model| caller.limits.allow_model(&model.id)).map(shown).collect();
+pub(crate) async fn list(State(state): State<AppState>, _: Caller) -> ApiResult<Json<ModelList>> {
+    let data = state.control.models().await?.into_iter().map(shown).collect();
     Ok(Json(ModelList { object: "list".into(), data }))
 }
 
@@ -32,15 +31,10 @@ pub(crate) async fn list(State(state): State<AppState>, caller: by::Browse) -> A
     responses((status = 200, description = "The model", body = Model)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    caller: by::Browse,
+    _: Caller,
     Path(id): Path<String>,
 ) -> ApiResult<Json<Model>> {
-    let found = state
-        .control
-        .models()
-        .await?
-        .into_iter()
-        .find(|model| model.id == id && caller.limits.allow_model(&model.id));
+    let found = state.control.models().await?.into_iter().find(|model| model.id == id);
     found.map(|model| Json(shown(model))).ok_or_else(|| {
         ApiError(
             Fault::new(

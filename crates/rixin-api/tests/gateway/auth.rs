@@ -1,7 +1,7 @@
 //! The authorisation matrix: every route of the OpenAPI document, with every kind of caller.
 
 use reqwest::{Method, RequestBuilder};
-use rixin_store::{Right, Role};
+use rixin_store::Role;
 use serde_json::{Value, json};
 
 use crate::suite::Suite;
@@ -12,110 +12,61 @@ enum Access {
     /// Everybody.
     Open,
     /// Any key.
-    Key,
-    /// Keys with this right: the table of roles and rights says which these are.
-    By(Right),
-    /// The same, and without a key from this machine, which is where the test runs.
-    HereOr(Right),
+    Member,
+    /// Admin keys.
+    Admin,
+    /// Admin keys, and without a key from this machine, which is where the test runs.
+    AdminOrHere,
 }
-use Access::{By, HereOr, Key, Open};
+use Access::{Admin, AdminOrHere, Member, Open};
 
 /// The one table: a route that is not here fails the test.
 const MATRIX: &[(&str, &str, Access)] = &[
     ("GET", "/api/health", Open),
-    ("GET", "/metrics", HereOr(Right::Cluster)),
-    ("POST", "/v1/chat/completions", By(Right::Ask)),
-    ("POST", "/v1/completions", By(Right::Ask)),
-    ("POST", "/v1/embeddings", By(Right::Ask)),
-    ("GET", "/v1/models", By(Right::Browse)),
-    ("GET", "/v1/models/{id}", By(Right::Browse)),
-    ("POST", "/v1/responses", By(Right::Ask)),
-    ("GET", "/v1/responses/{id}", By(Right::Ask)),
-    ("DELETE", "/v1/responses/{id}", By(Right::Ask)),
-    ("GET", "/v1/responses/{id}/input_items", By(Right::Ask)),
-    ("GET", "/v1/files", By(Right::Files)),
-    ("POST", "/v1/files", By(Right::Files)),
-    ("GET", "/v1/files/{id}", By(Right::Files)),
-    ("DELETE", "/v1/files/{id}", By(Right::Files)),
-    ("GET", "/v1/files/{id}/content", By(Right::Files)),
-    ("GET", "/v1/batches", By(Right::Jobs)),
-    ("POST", "/v1/batches", By(Right::Jobs)),
-    ("GET", "/v1/batches/{id}", By(Right::Jobs)),
-    ("POST", "/v1/batches/{id}/cancel", By(Right::Jobs)),
-    ("GET", "/api/job-kinds", By(Right::Browse)),
-    ("GET", "/api/jobs", By(Right::Jobs)),
-    ("POST", "/api/jobs", By(Right::Jobs)),
-    ("GET", "/api/jobs/{id}", By(Right::Jobs)),
-    ("DELETE", "/api/jobs/{id}", By(Right::Jobs)),
-    ("POST", "/api/jobs/{id}/cancel", By(Right::Jobs)),
-    ("POST", "/api/jobs/{id}/retry", By(Right::Jobs)),
-    ("GET", "/api/jobs/{id}/events", By(Right::Jobs)),
-    ("GET", "/api/jobs/{id}/log", By(Right::Jobs)),
-    ("POST", "/v1/messages", By(Right::Ask)),
-    ("POST", "/v1/messages/count_tokens", By(Right::Ask)),
-    ("GET", "/api/me", Key),
-    ("GET", "/api/keys", By(Right::OwnUsage)),
-    ("POST", "/api/keys", By(Right::OwnKeys)),
-    ("DELETE", "/api/keys/{id}", By(Right::OwnKeys)),
-    ("GET", "/api/members", By(Right::People)),
-    ("POST", "/api/members", By(Right::Members)),
-    ("GET", "/api/members/{id}", By(Right::People)),
-    ("PATCH", "/api/members/{id}", By(Right::Members)),
-    ("DELETE", "/api/members/{id}", By(Right::Members)),
-    ("POST", "/api/members/{id}/invitation", By(Right::Members)),
-    ("GET", "/api/projects", By(Right::People)),
-    ("POST", "/api/projects", By(Right::Keys)),
-    ("PATCH", "/api/projects/{id}", By(Right::Keys)),
-    ("DELETE", "/api/projects/{id}", By(Right::Keys)),
-    ("GET", "/api/organisations", By(Right::Organisations)),
-    ("POST", "/api/organisations", By(Right::Organisations)),
-    ("PATCH", "/api/organisations/{id}", By(Right::Organisations)),
-    ("POST", "/api/session", Open),
-    ("DELETE", "/api/session", Key),
-    ("POST", "/api/invitation", Open),
-    ("POST", "/api/password", Key),
-    ("GET", "/api/sessions", Key),
-    ("DELETE", "/api/sessions/{id}", Key),
-    ("GET", "/api/catalog", By(Right::Browse)),
-    ("GET", "/api/models", By(Right::Browse)),
-    ("GET", "/api/models/{id}", By(Right::Browse)),
-    ("DELETE", "/api/models/{id}", By(Right::Models)),
-    ("POST", "/api/models/{id}/verify", By(Right::Models)),
-    ("POST", "/api/pulls/preview", By(Right::Models)),
-    ("GET", "/api/pulls", By(Right::Machine)),
-    ("POST", "/api/pulls", By(Right::Models)),
-    ("GET", "/api/pulls/{id}", By(Right::Machine)),
-    ("DELETE", "/api/pulls/{id}", By(Right::Models)),
-    ("GET", "/api/pulls/{id}/events", By(Right::Machine)),
-    ("GET", "/api/cluster", By(Right::Cluster)),
-    ("GET", "/api/replicas", By(Right::Machine)),
-    ("POST", "/api/replicas", By(Right::Replicas)),
-    ("DELETE", "/api/replicas/{id}", By(Right::Replicas)),
-    ("GET", "/api/externals", By(Right::Replicas)),
-    ("POST", "/api/externals", By(Right::Replicas)),
-    ("DELETE", "/api/externals/{id}", By(Right::Replicas)),
-    ("GET", "/api/conversations", By(Right::Ask)),
-    ("POST", "/api/conversations", By(Right::Ask)),
-    ("GET", "/api/conversations/{id}", By(Right::Ask)),
-    ("PATCH", "/api/conversations/{id}", By(Right::Ask)),
-    ("DELETE", "/api/conversations/{id}", By(Right::Ask)),
-    ("GET", "/api/conversations/{id}/export", By(Right::Ask)),
-    ("POST", "/api/conversations/{id}/messages", By(Right::Ask)),
-    ("GET", "/api/usage", By(Right::OwnUsage)),
-    ("POST", "/api/verify", Open),
-    ("GET", "/api/audit", By(Right::Audit)),
-    ("GET", "/api/audit/export", By(Right::Audit)),
-    ("GET", "/api/audit/verify", By(Right::Audit)),
-    ("GET", "/api/outbound", By(Right::Cluster)),
-    ("GET", "/api/quotas", By(Right::OwnUsage)),
-    ("POST", "/api/quotas", By(Right::Quotas)),
-    ("DELETE", "/api/quotas/{id}", By(Right::Quotas)),
-    ("GET", "/api/prices", By(Right::OwnUsage)),
-    ("POST", "/api/prices", By(Right::Prices)),
-    ("DELETE", "/api/prices", By(Right::Prices)),
+    ("GET", "/metrics", AdminOrHere),
+    ("POST", "/v1/chat/completions", Member),
+    ("POST", "/v1/completions", Member),
+    ("POST", "/v1/embeddings", Member),
+    ("GET", "/v1/models", Member),
+    ("GET", "/v1/models/{id}", Member),
+    ("POST", "/v1/responses", Member),
+    ("GET", "/v1/responses/{id}", Member),
+    ("DELETE", "/v1/responses/{id}", Member),
+    ("GET", "/v1/responses/{id}/input_items", Member),
+    ("POST", "/v1/messages", Member),
+    ("POST", "/v1/messages/count_tokens", Member),
+    ("GET", "/api/me", Member),
+    ("GET", "/api/keys", Admin),
+    ("POST", "/api/keys", Admin),
+    ("DELETE", "/api/keys/{id}", Admin),
+    ("GET", "/api/catalog", Member),
+    ("GET", "/api/models", Member),
+    ("GET", "/api/models/{id}", Member),
+    ("DELETE", "/api/models/{id}", Admin),
+    ("POST", "/api/models/{id}/verify", Admin),
+    ("POST", "/api/pulls/preview", Admin),
+    ("GET", "/api/pulls", Member),
+    ("POST", "/api/pulls", Admin),
+    ("GET", "/api/pulls/{id}", Member),
+    ("DELETE", "/api/pulls/{id}", Admin),
+    ("GET", "/api/pulls/{id}/events", Member),
+    ("GET", "/api/replicas", Member),
+    ("POST", "/api/replicas", Admin),
+    ("DELETE", "/api/replicas/{id}", Admin),
+    ("GET", "/api/externals", Admin),
+    ("POST", "/api/externals", Admin),
+    ("DELETE", "/api/externals/{id}", Admin),
+    ("GET", "/api/conversations", Member),
+    ("POST", "/api/conversations", Member),
+    ("GET", "/api/conversations/{id}", Member),
+    ("PATCH", "/api/conversations/{id}", Member),
+    ("DELETE", "/api/conversations/{id}", Member),
+    ("GET", "/api/conversations/{id}/export", Member),
+    ("POST", "/api/conversations/{id}/messages", Member),
+    ("GET", "/api/usage", Member),
 ];
 
-pub fn documented() -> Vec<(String, String)> {
+fn documented() -> Vec<(String, String)> {
     let doc: Value = serde_json::from_str(&rixin_api::openapi_json()).expect("JSON");
     let mut list = Vec::new();
     for (path, item) in doc["paths"].as_object().expect("paths") {
@@ -143,7 +94,7 @@ fn the_document_says_which_routes_need_a_key() {
         let secured = doc["paths"][path][method.to_lowercase()]["security"]
             .as_array()
             .is_some_and(|list| !list.is_empty());
-        assert_eq!(secured, matches!(access, Key | By(_)), "{method} {path}");
+        assert_eq!(secured, matches!(access, Member | Admin), "{method} {path}");
     }
 }
 
@@ -151,24 +102,17 @@ fn the_document_says_which_routes_need_a_key() {
 fn with_ids(path: &str) -> String {
     let id = match path {
         _ if path.starts_with("/api/keys") => rixin_base::KeyId::new().to_string(),
-        _ if path.starts_with("/api/members") => rixin_base::MemberId::new().to_string(),
-        _ if path.starts_with("/api/projects") => rixin_base::ProjectId::new().to_string(),
-        _ if path.starts_with("/api/organisations") => rixin_base::TenantId::new().to_string(),
-        _ if path.starts_with("/api/sessions") => rixin_base::SessionId::new().to_string(),
         _ if path.starts_with("/api/pulls") => rixin_base::PullId::new().to_string(),
         _ if path.starts_with("/api/replicas") => rixin_base::ReplicaId::new().to_string(),
         _ if path.starts_with("/api/externals") => rixin_base::ExternalId::new().to_string(),
         _ if path.starts_with("/api/conversations") => rixin_base::ConversationId::new().to_string(),
-        _ if path.starts_with("/api/jobs") => rixin_base::JobId::new().to_string(),
-        _ if path.starts_with("/v1/files") => rixin_base::FileId::new().to_string(),
-        _ if path.starts_with("/v1/batches") => rixin_base::BatchId::new().to_string(),
         _ => "none".to_owned(),
     };
     path.replace("{id}", &id)
 }
 
 /// The status and the error's code.
-pub async fn outcome(request: RequestBuilder) -> (u16, String) {
+async fn outcome(request: RequestBuilder) -> (u16, String) {
     let reply = request.send().await.expect("an answer");
     let status = reply.status().as_u16();
     let body: Value = serde_json::from_str(&reply.text().await.unwrap_or_default()).unwrap_or_default();
@@ -178,24 +122,16 @@ pub async fn outcome(request: RequestBuilder) -> (u16, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_with_every_caller() {
     let suite = Suite::start(&[]).await;
-    let host = suite.store.operator().default_scope().await.expect("scope");
-    suite.store.operator().create_tenant("other").await.expect("organisation");
-    let other = suite.store.operator().scope("other").await.expect("scope");
-    let mut callers = Vec::new();
-    for role in Role::ALL {
-        for (scope, is_host) in [(&host, true), (&other, false)] {
-            let key = suite.store.create_key(scope, role.as_str(), role).await.expect("key");
-            callers.push((role, is_host, key.secret));
-        }
-    }
-    let revoked = suite.store.create_key(&host, "revoked", Role::Owner).await.expect("key");
-    suite.store.revoke_key(&host, revoked.key.id).await.expect("revoked");
+    let member = suite.key("member", Role::Member).await;
+    let scope = suite.store.operator().default_scope().await.expect("scope");
+    let revoked = suite.store.create_key(&scope, "revoked", Role::Admin).await.expect("key");
+    suite.store.revoke_key(&scope, revoked.key.id).await.expect("revoked");
     let wrong = format!("rx-{}", "a".repeat(43));
     for (method, path, access) in MATRIX {
         let path = with_ids(path);
         let call = |key: Option<&str>| {
             let method: Method = method.parse().expect("a method");
-            let body = matches!(method, Method::POST | Method::PATCH | Method::PUT);
+            let body = matches!(method, Method::POST | Method::PATCH);
             let mut request = suite.bare(method, &path);
             if let Some(key) = key {
                 request = request.bearer_auth(key);
@@ -205,63 +141,34 @@ async fn every_route_with_every_caller() {
         };
         let what = format!("{method} {path}");
         let none = outcome(call(None)).await;
+        let unknown = [outcome(call(Some(&wrong))).await, outcome(call(Some(&revoked.secret))).await];
+        let as_member = outcome(call(Some(&member))).await;
+        let as_admin = outcome(call(Some(&suite.admin))).await;
+        assert!(![401, 403, 500].contains(&as_admin.0), "{what} as admin: {as_admin:?}");
         match access {
-            Open | HereOr(_) => assert!(![401, 403, 500].contains(&none.0), "{what}: {none:?}"),
-            Key | By(_) => {
+            Open | AdminOrHere => assert_eq!((none.0, as_member.0), (200, 200), "{what}"),
+            Member | Admin => {
                 assert_eq!(none, (401, "missing_api_key".into()), "{what} without a key");
-                for dead in [&wrong, &revoked.secret] {
-                    let dead = outcome(call(Some(dead))).await;
-                    assert_eq!(dead, (401, "invalid_api_key".into()), "{what} with a key that does not work");
+                for unknown in unknown {
+                    assert_eq!(
+                        unknown,
+                        (401, "invalid_api_key".into()),
+                        "{what} with a key that does not work"
+                    );
                 }
-            }
-        }
-        for (role, is_host, secret) in &callers {
-            let found = outcome(call(Some(secret))).await;
-            let may = match access {
-                By(right) => role.rights(*is_host).has(*right),
-                Open | Key | HereOr(_) => true,
-            };
-            if may {
-                assert!(![401, 403, 500].contains(&found.0), "{what} as {role}, host {is_host}: {found:?}");
-            } else {
-                assert_eq!(found, (403, "forbidden".into()), "{what} as {role}, host {is_host}");
+                if *access == Admin {
+                    assert_eq!(as_member, (403, "forbidden".into()), "{what} as member");
+                } else {
+                    assert!(![401, 403, 500].contains(&as_member.0), "{what} as member: {as_member:?}");
+                }
             }
         }
     }
     // Behind a proxy on the same machine everybody seems to be here.
-    for (method, path, access) in MATRIX {
-        let HereOr(right) = access else { continue };
-        let proxied = || {
-            let request = suite.bare(method.parse().expect("a method"), path);
-            request.header("x-forwarded-for", "203.0.113.9")
-        };
-        assert_eq!(outcome(proxied()).await.0, 401);
-        for (role, is_host, secret) in &callers {
-            let may = role.rights(*is_host).has(*right);
-            assert_eq!(outcome(proxied().bearer_auth(secret)).await.0, if may { 200 } else { 403 }, "{role}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_names_the_right_and_who_has_it() {
-    let suite = Suite::start(&[]).await;
-    let member = suite.key("小李", Role::Member).await;
-    let refused = suite.with_key(Method::GET, "/api/externals", &member);
-    let (_, body) = crate::suite::json_of(refused).await;
-    let text = body["error"]["message"].as_str().expect("a message");
-    assert!(text.contains("'replicas'") && text.contains("owner, operator"), "{text}");
-    let refused = suite.with_key(Method::GET, "/api/externals", &member).header("accept-language", "zh-CN");
-    let (_, body) = crate::suite::json_of(refused).await;
-    let text = body["error"]["message"].as_str().expect("a message");
-    assert!(text.contains("'replicas'") && text.contains("所有者、运维"), "{text}");
-
-    suite.store.operator().create_tenant("other").await.expect("organisation");
-    let other = suite.store.operator().scope("other").await.expect("scope");
-    let owner = suite.store.create_key(&other, "theirs", Role::Owner).await.expect("key").secret;
-    let (_, body) = crate::suite::json_of(suite.with_key(Method::GET, "/api/externals", &owner)).await;
-    let text = body["error"]["message"].as_str().expect("a message");
-    assert!(text.contains("host organisation"), "{text}");
+    let proxied = suite.bare(Method::GET, "/metrics").header("x-forwarded-for", "203.0.113.9");
+    assert_eq!(outcome(proxied).await.0, 401);
+    let proxied = suite.with_key(Method::GET, "/metrics", &member).header("x-forwarded-for", "203.0.113.9");
+    assert_eq!(outcome(proxied).await.0, 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,7 +184,7 @@ async fn another_tenants_and_another_keys_ids_name_nothing() {
 
     suite.store.operator().create_tenant("other").await.expect("tenant");
     let theirs = suite.store.operator().scope("other").await.expect("scope");
-    let stranger = suite.store.create_key(&theirs, "theirs", Role::Owner).await.expect("key").secret;
+    let stranger = suite.store.create_key(&theirs, "theirs", Role::Admin).await.expect("key").secret;
     let colleague = suite.key("colleague", Role::Member).await;
 
     for caller in [&stranger, &colleague] {
@@ -319,74 +226,4 @@ async fn another_tenants_and_another_keys_ids_name_nothing() {
     assert_eq!(usage["data"], json!([]));
     let kept = suite.get(&format!("/api/conversations/{conversation}"));
     assert_eq!(crate::suite::json_of(kept).await.1["conversation"]["title"], "ours");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn another_tenants_and_another_keys_jobs_files_and_batches_name_nothing() {
-    let suite = Suite::start(&[]).await;
-    let owner = suite.key("owner", Role::Member).await;
-    let file = crate::files::uploaded(&suite, &owner, b"{}\n").await;
-    let new = json!({"input_file_id": file, "endpoint": "/v1/embeddings", "completion_window": "24h"});
-    let make = suite.with_key(Method::POST, "/v1/batches", &owner).json(&new);
-    let (status, batch) = crate::suite::json_of(make).await;
-    assert_eq!(status, 200, "{batch}");
-    let batch = batch["id"].as_str().expect("an id").to_owned();
-    let (_, jobs) = crate::suite::json_of(suite.with_key(Method::GET, "/api/jobs", &owner)).await;
-    let job = jobs["data"][0]["id"].as_str().expect("the batch's job").to_owned();
-
-    suite.store.operator().create_tenant("other").await.expect("tenant");
-    let theirs = suite.store.operator().scope("other").await.expect("scope");
-    let stranger = suite.store.create_key(&theirs, "theirs", Role::Owner).await.expect("key").secret;
-    let colleague = suite.key("colleague", Role::Member).await;
-    let none = |kind: &str| match kind {
-        "job" => rixin_base::JobId::new().to_string(),
-        "file" => rixin_base::FileId::new().to_string(),
-        _ => rixin_base::BatchId::new().to_string(),
-    };
-    for caller in [&stranger, &colleague] {
-        for (method, path, kind, id) in [
-            (Method::GET, "/api/jobs/{id}", "job", &job),
-            (Method::GET, "/api/jobs/{id}/events", "job", &job),
-            (Method::GET, "/api/jobs/{id}/log", "job", &job),
-            (Method::POST, "/api/jobs/{id}/cancel", "job", &job),
-            (Method::POST, "/api/jobs/{id}/retry", "job", &job),
-            (Method::DELETE, "/api/jobs/{id}", "job", &job),
-            (Method::GET, "/v1/files/{id}", "file", &file),
-            (Method::GET, "/v1/files/{id}/content", "file", &file),
-            (Method::DELETE, "/v1/files/{id}", "file", &file),
-            (Method::GET, "/v1/files?after={id}", "file", &file),
-            (Method::GET, "/v1/batches/{id}", "batch", &batch),
-            (Method::POST, "/v1/batches/{id}/cancel", "batch", &batch),
-            (Method::GET, "/v1/batches?after={id}", "batch", &batch),
-        ] {
-            let answer = |id: String| {
-                let request = suite.with_key(method.clone(), &path.replace("{id}", &id), caller);
-                async move {
-                    let (status, body) = crate::suite::json_of(request).await;
-                    (status, body.to_string().replace(&id, "ID"))
-                }
-            };
-            let real = answer(id.clone()).await;
-            assert_eq!(real.0, 404, "{method} {path}: {}", real.1);
-            assert_eq!(real, answer(none(kind)).await, "{method} {path} tells that it exists");
-        }
-        let new = json!({"input_file_id": file, "endpoint": "/v1/embeddings", "completion_window": "24h"});
-        let steal = suite.with_key(Method::POST, "/v1/batches", caller).json(&new);
-        assert_eq!(outcome(steal).await, (404, "not_found".into()));
-        for list in ["/api/jobs", "/v1/files", "/v1/batches"] {
-            let (_, list) = crate::suite::json_of(suite.with_key(Method::GET, list, caller)).await;
-            assert_eq!(list["data"], json!([]));
-        }
-    }
-    let wait = json!({"kind": "import", "params": {"target": "x"}, "needs": [job]});
-    let host_owner = suite.key("another owner", Role::Owner).await;
-    let request = suite.with_key(Method::POST, "/api/jobs", &host_owner).json(&wait);
-    assert_eq!(outcome(request).await.0, 202, "an owner sees it");
-    let request = suite.with_key(Method::POST, "/api/jobs", &stranger).json(&wait);
-    assert_eq!(outcome(request).await, (403, "forbidden".into()), "models are the host's");
-    let (_, all) = crate::suite::json_of(suite.get("/api/jobs")).await;
-    let seen = all["data"].as_array().expect("jobs").iter().any(|one| one["id"] == job.as_str());
-    assert!(seen, "an owner sees the organisation's jobs");
-    let (_, kept) = crate::suite::json_of(suite.with_key(Method::GET, "/v1/files", &owner)).await;
-    assert_eq!(kept["data"][0]["id"], file.as_str());
 }

@@ -1,21 +1,12 @@
 //! The gateway as its clients see it: a real one on a real port, in front of a real HTTP server that speaks OpenAI's protocol.
 
-mod attempt;
-mod audit;
 mod auth;
-mod batches;
 mod console;
 mod document;
 mod engine;
-mod files;
-mod isolation;
-mod jobs;
 mod limits;
 mod messages;
 mod native;
 mod openai;
-mod outbound;
-mod quotas;
 mod responses;
 mod suite;
-mod tenants;

@@ -11,7 +11,7 @@ async fn health_and_me() {
     let (status, health) = json_of(suite.bare(Method::GET, "/api/health")).await;
     assert_eq!((status, health["status"].as_str()), (200, Some("ok")));
     let (_, me) = json_of(suite.get("/api/me").header("accept-language", "zh-CN,zh;q=0.9")).await;
-    assert_eq!((me["role"].as_str(), me["lang"].as_str()), (Some("owner"), Some("zh-CN")));
+    assert_eq!((me["role"].as_str(), me["lang"].as_str()), (Some("admin"), Some("zh-CN")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use rixin_api::{AppState, Parts};
 use rixin_base::{Cancel, Settings};
-use rixin_control::{Control, Launcher, Options};
+use rixin_control::Control;
 use rixin_models::{Puller, Registry};
 use rixin_protocol::sse::{Item, Parser};
-use rixin_store::{BlobOptions, Blobs, Role, Store};
+use rixin_store::{Role, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -22,7 +22,7 @@ pub struct Suite {
     pub shutdown: Cancel,
     pub served: tokio::task::JoinHandle<std::io::Result<()>>,
     client: Client,
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 impl Suite {
@@ -37,28 +37,20 @@ impl Suite {
             ("listen", address.to_string()),
             ("lang", "en".to_owned()),
             ("drain", "5s".to_owned()),
-            // The process of an attempt that a test has ended waits on.
-            ("job_cores", "64".to_owned()),
         ];
         flags.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let settings = Arc::new(Settings::load(&flags, None, &|_| None).expect("settings").settings);
         let store = Store::open(dir.path()).await.expect("store");
         let admin = store.first_key().await.expect("works").expect("first key").secret;
         let registry = Registry::open(dir.path()).await.expect("registry");
-        let options = Options { launcher: waiting(dir.path()), ..Options::default() };
-        let control = Control::start_with(options, Arc::clone(&settings), registry.clone(), store.clone());
-        let control = control.await.expect("control");
-        let blobs = Blobs::open(&BlobOptions::from_settings(&settings)).await.expect("blobs");
+        let control =
+            Control::start(Arc::clone(&settings), registry.clone(), store.clone()).await.expect("control");
         let puller = Puller::new(Arc::clone(&settings), registry.clone()).expect("puller");
-        let parts = Parts { settings, store: store.clone(), blobs, registry, puller, control };
+        let parts = Parts { settings, store: store.clone(), registry, puller, control };
         let shutdown = Cancel::new();
-        let served = tokio::spawn(rixin_api::serve(
-            AppState::new(parts).expect("settings"),
-            listener,
-            shutdown.clone(),
-        ));
+        let served = tokio::spawn(rixin_api::serve(AppState::new(parts), listener, shutdown.clone()));
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().expect("client");
-        Suite { url: format!("http://{address}"), admin, store, shutdown, served, client, dir }
+        Suite { url: format!("http://{address}"), admin, store, shutdown, served, client, _dir: dir }
     }
 
     /// With the engine, whose models are `echo` and, as an alias of it, `alias`.
@@ -93,25 +85,11 @@ impl Suite {
         self.with_key(Method::POST, path, &self.admin)
     }
 
-    /// The data folder.
-    pub fn folder(&self) -> &std::path::Path {
-        self.dir.path()
-    }
-
     /// A key of the admin's tenant.
     pub async fn key(&self, name: &str, role: Role) -> String {
         let scope = self.store.operator().default_scope().await.expect("scope");
         self.store.create_key(&scope, name, role).await.expect("key").secret
     }
-}
-
-/// A program for the processes of jobs that does nothing for as long as its server lives: what an attempt does is up to the test.
-fn waiting(folder: &std::path::Path) -> Launcher {
-    use std::os::unix::fs::PermissionsExt as _;
-    let program = folder.join("wait");
-    std::fs::write(&program, "#!/bin/sh\nexec cat >/dev/null\n").expect("written");
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("executable");
-    Launcher { program: Some(program), args: Vec::new() }
 }
 
 /// A reply's status and JSON.

@@ -77,23 +77,6 @@ impl Plan {
         }
     }
 
-    /// Whether something that is no replica may take `bytes` of what is free; idle replicas in its way are unloaded.
-    pub fn make_room(&mut self, now: Millis, bytes: u64) -> bool {
-        if self.capacity.saturating_sub(self.reserved()) >= bytes {
-            return true;
-        }
-        let busy: u64 = self
-            .entries
-            .values()
-            .filter(|e| !e.is_idle() && !matches!(e.state, State::Stopping { .. }))
-            .map(|e| e.reserved)
-            .fold(0, u64::saturating_add);
-        if self.capacity.saturating_sub(busy) >= bytes {
-            self.evict_for(now, ReplicaId::new(), bytes);
-        }
-        false
-    }
-
     /// Whether an idle replica may be unloaded for the load `id`: a second replica does not take the place of the first.
     fn evictable(&self, entry: &Entry, id: ReplicaId) -> bool {
         entry.is_idle() && self.entries.get(&id).is_none_or(|load| load.model != entry.model)

@@ -9,7 +9,7 @@ fn a_key_is_made_listed_and_revoked() {
     let secret = made["key"].as_str().expect("the key").to_owned();
     let id = made["id"].as_str().expect("an id").to_owned();
     assert!(secret.starts_with("rx-"), "{secret}");
-    assert_eq!((made["name"].as_str(), made["role"].as_str()), (Some("ci"), Some("owner")));
+    assert_eq!((made["name"].as_str(), made["role"].as_str()), (Some("ci"), Some("admin")));
 
     let second = home.run(&["keys", "create", "同事"]);
     assert_eq!(second.code, Some(0));

@@ -6,7 +6,6 @@ mod config;
 mod doctor;
 mod help;
 mod keys;
-mod members;
 mod models;
 mod reference;
 mod serve;

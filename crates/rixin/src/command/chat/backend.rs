@@ -42,7 +42,7 @@ impl Backend {
         settings.slots = 1;
         let lang = language(&settings);
         let data_dir = settings.data_dir.clone();
-        let store = Store::open_settings(&settings).await?;
+        let store = Store::open(&data_dir).await?;
         let registry = Registry::open(&data_dir).await?;
         let control = Control::start(Arc::new(settings), registry, store.clone()).await?;
         Ok(Self { kind: Kind::Local { control, store, data_dir }, lang })

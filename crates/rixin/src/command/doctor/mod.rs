@@ -1,7 +1,6 @@
 //! `rixin doctor`.
 
 mod accelerators;
-mod database;
 mod machine;
 mod tools;
 
@@ -73,14 +72,13 @@ impl Check {
 
 impl Doctor {
     /// Looks at everything and reports.
-    pub async fn run(&self, context: &Context) -> Done {
+    pub fn run(&self, context: &Context) -> Done {
         let settings = context.settings();
         let machine = machine::Machine::look(&settings.data_dir);
         let seen = accelerators::look();
         let mut checks = machine.checks(settings);
         checks.extend(accelerators::checks(&seen, &backends()));
         checks.extend(tools::checks(settings));
-        checks.extend(database::check(settings).await);
         let whole = checks.iter().all(|check| check.status != Status::Missing);
         if context.out.json {
             context.out.document(&json!({

@@ -17,7 +17,7 @@ use clap::Args;
 use rixin_base::{Cancel, Fault};
 use rixin_control::Control;
 use rixin_models::{Puller, Registry};
-use rixin_store::{Blobs, Store};
+use rixin_store::Store;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -74,8 +74,7 @@ impl Serve {
         lock.tell(address);
 
         let settings = Arc::new(settings);
-        let store = Store::open_settings(&settings).await?;
-        let blobs = Blobs::open_settings(&settings).await?;
+        let store = Store::open(&settings.data_dir).await?;
         let registry = Registry::open(&settings.data_dir).await?;
         let control = Control::start(Arc::clone(&settings), registry.clone(), store.clone()).await?;
         let first = store.first_key().await?;
@@ -85,11 +84,10 @@ impl Serve {
         let state = rixin_api::AppState::new(rixin_api::Parts {
             settings: Arc::clone(&settings),
             store: store.clone(),
-            blobs,
             registry: registry.clone(),
             puller: Puller::new(Arc::clone(&settings), registry)?,
             control: Arc::clone(&control),
-        })?;
+        });
         let serving = tokio::spawn(rixin_api::serve(state, listener, shutdown.clone()));
         announce(out, address, first.as_ref().map(|key| key.secret.as_str()));
         drop(first);
@@ -117,8 +115,8 @@ fn announce(out: Out, address: SocketAddr, key: Option<&str>) {
     } else {
         if let Some(key) = key {
             text.push_str(&out.lang.pick(
-                format!("Admin key:  {key}\n            It is shown this once and stored nowhere: keep it. Another one: rixin keys create NAME --role owner\n"),
-                format!("管理员密钥：{key}\n            只显示这一次，不会保存在任何地方，请妥善保管。另建：rixin keys create 名称 --role owner\n"),
+                format!("Admin key:  {key}\n            It is shown this once and stored nowhere: keep it. Another one: rixin keys create NAME --role admin\n"),
+                format!("管理员密钥：{key}\n            只显示这一次，不会保存在任何地方，请妥善保管。另建：rixin keys create 名称 --role admin\n"),
             ));
         }
         text.push_str(&out.lang.pick(

@@ -1,60 +1,62 @@
-//! Scopes, keys across processes, the message tree, search, paging, usage: the same on both databases.
+//! The store as its users see it: scopes, keys across processes, the message tree, search, paging, usage, hostile disks.
 
 use rixin_base::{Code, Explain, Lang};
 use rixin_store::{
     ConversationPatch, ConversationQuery, Error, MessageRole, MessageUsage, NewConversation, NewExternal,
-    NewMessage, NewResponse, Role,
+    NewMessage, NewResponse, Role, Store, TenantScope, UsageRecord,
 };
 
-use crate::{about, on_both, said, scope_of, search, support::Database, took};
-
-on_both! {
-    the_first_key_is_given_once_and_no_secret_is_in_the_files
-    wrong_keys_are_unknown
-    a_revocation_by_another_process_takes_effect
-    the_last_owner_key_stays
-    nothing_of_another_tenant_or_key_can_be_named
-    messages_make_a_tree_and_the_branch_is_exported
-    a_long_chain_is_deleted_with_its_index
-    search_finds_chinese_of_any_length_and_nothing_is_syntax
-    pages_cover_everything_once
-    usage_adds_up_by_key_and_day
-    external_engines_and_settings_persist
-    responses_chain_oldest_first_and_a_gap_is_named
+async fn open(dir: &tempfile::TempDir) -> Store {
+    Store::open(dir.path()).await.expect("opens")
 }
 
-async fn the_first_key_is_given_once_and_no_secret_is_in_the_files(database: Database) {
-    let store = database.open().await;
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("temp dir")
+}
+
+async fn scope_of(store: &Store, secret: &str) -> TenantScope {
+    store.authenticate(secret).await.expect("works").expect("known key").scope
+}
+
+fn said(parent_id: Option<rixin_base::MessageId>, role: MessageRole, content: &str) -> NewMessage {
+    NewMessage { parent_id, role, content: content.into(), model: None, usage: None, finish_reason: None }
+}
+
+fn about(title: &str) -> NewConversation {
+    NewConversation { title: Some(title.into()), model: "m".into(), ..NewConversation::default() }
+}
+
+fn search(text: &str) -> ConversationQuery {
+    ConversationQuery { text: Some(text.into()), ..ConversationQuery::default() }
+}
+
+#[tokio::test]
+async fn the_first_key_is_given_once_and_no_secret_is_in_the_files() {
+    let dir = folder();
+    let store = open(&dir).await;
     let first = store.first_key().await.expect("works").expect("no key yet");
     assert!(first.secret.starts_with("rx-") && first.secret.len() >= 43, "{}", first.secret.len());
     assert!(store.first_key().await.expect("works").is_none());
     let identity = store.authenticate(&first.secret).await.expect("works").expect("known");
-    assert_eq!((identity.role, identity.key_id), (Role::Owner, first.key.id));
+    assert_eq!((identity.role, identity.key_id), (Role::Admin, first.key.id));
     store.close().await;
-    for entry in std::fs::read_dir(database.dir.path()).expect("folder") {
+    for entry in std::fs::read_dir(dir.path()).expect("folder") {
         let path = entry.expect("entry").path();
         let bytes = std::fs::read(&path).expect("readable");
         assert!(!bytes.windows(20).any(|w| w == &first.secret.as_bytes()[..20]), "{path:?} holds the secret");
     }
-    match &database.url {
-        Some(url) => {
-            let held = format!("SELECT 1 FROM keys WHERE keys::text LIKE '%{}%'", &first.secret[3..]);
-            let none = format!("DO $$ BEGIN ASSERT NOT EXISTS ({held}); END $$");
-            crate::support::postgres::execute(url, &none).await;
-        }
-        None => {
-            use std::os::unix::fs::PermissionsExt as _;
-            let file = std::fs::metadata(database.dir.path().join("rixin.db")).expect("file");
-            assert_eq!(file.permissions().mode() & 0o777, 0o600);
-        }
-    }
-    let again = database.open().await;
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(dir.path().join("rixin.db")).expect("file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let again = open(&dir).await;
     assert!(again.authenticate(&first.secret).await.expect("works").is_some());
     assert!(!format!("{first:?}").contains(&first.secret));
 }
 
-async fn wrong_keys_are_unknown(database: Database) {
-    let store = database.open().await;
+#[tokio::test]
+async fn wrong_keys_are_unknown() {
+    let dir = folder();
+    let store = open(&dir).await;
     let key = store.first_key().await.expect("works").expect("first").secret;
     let near = format!("{}{}", &key[..key.len() - 1], if key.ends_with('a') { 'b' } else { 'a' });
     for wrong in ["", "rx-", near.as_str(), &key[3..], &format!("{key}x"), "rx-' OR 1=1 --"] {
@@ -62,8 +64,10 @@ async fn wrong_keys_are_unknown(database: Database) {
     }
 }
 
-async fn a_revocation_by_another_process_takes_effect(database: Database) {
-    let (server, command) = (database.open().await, database.open().await);
+#[tokio::test]
+async fn a_revocation_by_another_process_takes_effect() {
+    let dir = folder();
+    let (server, command) = (open(&dir).await, open(&dir).await);
     server.first_key().await.expect("works");
     let scope = command.operator().default_scope().await.expect("scope");
     let key = command.create_key(&scope, "小李", Role::Member).await.expect("created");
@@ -82,24 +86,28 @@ async fn a_revocation_by_another_process_takes_effect(database: Database) {
     assert!(listed.iter().any(|k| k.id == key.key.id && k.revoked_at.is_some()));
 }
 
-async fn the_last_owner_key_stays(database: Database) {
-    let store = database.open().await;
+#[tokio::test]
+async fn the_last_admin_key_stays() {
+    let dir = folder();
+    let store = open(&dir).await;
     let first = store.first_key().await.expect("works").expect("first");
     let scope = scope_of(&store, &first.secret).await;
     let error = store.revoke_key(&scope, first.key.id).await.expect_err("last one");
     assert_eq!(error.code(), Code::Conflict);
-    store.create_key(&scope, "second", Role::Owner).await.expect("created");
+    store.create_key(&scope, "second", Role::Admin).await.expect("created");
     store.revoke_key(&scope, first.key.id).await.expect("another is there");
 }
 
-async fn nothing_of_another_tenant_or_key_can_be_named(database: Database) {
-    let store = database.open().await;
+#[tokio::test]
+async fn nothing_of_another_tenant_or_key_can_be_named() {
+    let dir = folder();
+    let store = open(&dir).await;
     let ours = scope_of(&store, &store.first_key().await.expect("works").expect("first").secret).await;
     let colleague = store.create_key(&ours, "colleague", Role::Member).await.expect("created");
     let colleague = scope_of(&store, &colleague.secret).await;
     store.operator().create_tenant("other").await.expect("tenant");
     let other_tenant = store.operator().scope("other").await.expect("scope");
-    let other = store.create_key(&other_tenant, "theirs", Role::Owner).await.expect("created");
+    let other = store.create_key(&other_tenant, "theirs", Role::Admin).await.expect("created");
     let other_key = other.key.id;
     let other = scope_of(&store, &other.secret).await;
 
@@ -136,8 +144,10 @@ async fn nothing_of_another_tenant_or_key_can_be_named(database: Database) {
     assert!(store.keys(&ours).await.expect("list").iter().all(|key| key.id != other_key));
 }
 
-async fn messages_make_a_tree_and_the_branch_is_exported(database: Database) {
-    let store = database.open().await;
+#[tokio::test]
+async fn messages_make_a_tree_and_the_branch_is_exported() {
+    let dir = folder();
+    let store = open(&dir).await;
     let scope = scope_of(&store, &store.first_key().await.expect("works").expect("first").secret).await;
     let new =
         NewConversation {
@@ -175,8 +185,10 @@ async fn messages_make_a_tree_and_the_branch_is_exported(database: Database) {
     assert!(matches!(bad, Err(Error::NotFound { .. })), "a parent of another conversation");
 }
 
-async fn a_long_chain_is_deleted_with_its_index(database: Database) {
-    let store = database.open().await;
+#[tokio::test]
+async fn a_long_chain_is_deleted_with_its_index() {
+    let dir = folder();
+    let store = open(&dir).await;
     let scope = scope_of(&store, &store.first_key().await.expect("works").expect("first").secret).await;
     let id = store.create_conversation(&scope, about("chain")).await.expect("made").id;
     let mut parent = None;
@@ -190,8 +202,10 @@ async fn a_long_chain_is_deleted_with_its_index(database: Database) {
     store.check().await.expect("sound");
 }
 
-async fn search_finds_chinese_of_any_length_and_nothing_is_syntax(database: Database) {
-    let store = database.open().await;
+#[tokio::test]
+async fn search_finds_chinese_of_any_length_and_nothing_is_syntax() {
+    let dir = folder();
+    let store = open(&dir).await;
     let scope = scope_of(&store, &store.first_key().await.expect("works").expect("first").secret).await;
     for (title, content) in [
         ("一", "糖尿病患者的饮食建议，100% 可信_吗"),
@@ -223,8 +237,10 @@ async fn search_finds_chinese_of_any_length_and_nothing_is_syntax(database: Data
     }
 }
 
-async fn pages_cover_everything_once(database: Database) {
-    let store = database.open().await;
+#[tokio::test]
+async fn pages_cover_everything_once() {
+    let dir = folder();
+    let store = open(&dir).await;
     let scope = scope_of(&store, &store.first_key().await.expect("works").expect("first").secret).await;
     for i in 0..7 {
         store.create_conversation(&scope, about(&i.to_string())).await.expect("made");
@@ -247,22 +263,20 @@ async fn pages_cover_everything_once(database: Database) {
     );
 }
 
-async fn usage_adds_up_by_key_and_day(database: Database) {
-    let store = database.open().await;
+#[tokio::test]
+async fn usage_adds_up_by_key_and_day() {
+    let dir = folder();
+    let store = open(&dir).await;
     let first = store.first_key().await.expect("works").expect("first");
     let admin = scope_of(&store, &first.secret).await;
     let member = store.create_key(&admin, "m", Role::Member).await.expect("created");
     let member = scope_of(&store, &member.secret).await;
     for scope in [&admin, &member, &member] {
-        store.record(took(scope, "q", 10, 2));
+        store.record(scope, UsageRecord { model: "q".into(), prompt_tokens: 10, completion_tokens: 2 });
     }
     store.flush().await.expect("written");
-    let once = took(&member, "q", 1, 1);
-    store.record(once.clone());
+    store.record(&member, UsageRecord { model: "q".into(), prompt_tokens: 1, completion_tokens: 1 });
     store.flush().await.expect("written");
-    store.record(once.clone());
-    store.record(once);
-    store.flush().await.expect("the same work is not counted again");
     let own = store.usage(&member, 30, false).await.expect("rows");
     assert_eq!(own.len(), 1);
     assert_eq!((own[0].requests, own[0].prompt_tokens, own[0].completion_tokens), (3, 21, 5));
@@ -270,8 +284,10 @@ async fn usage_adds_up_by_key_and_day(database: Database) {
     assert!(store.keys(&admin).await.expect("list").iter().all(|key| key.last_used.is_some()));
 }
 
-async fn external_engines_and_settings_persist(database: Database) {
-    let store = database.open().await;
+#[tokio::test]
+async fn external_engines_and_settings_persist() {
+    let dir = folder();
+    let store = open(&dir).await;
     let new = NewExternal {
         name: "vllm".into(),
         base_url: "http://gpu:8000/v1".into(),
@@ -283,15 +299,17 @@ async fn external_engines_and_settings_persist(database: Database) {
     assert!(!format!("{added:?}").contains("sk-x"));
     store.set_setting("a", Some("1")).await.expect("set");
     store.close().await;
-    let store = database.open().await;
+    let store = open(&dir).await;
     assert_eq!(store.externals().await.expect("list"), std::slice::from_ref(&added));
     assert_eq!(store.setting("a").await.expect("read").as_deref(), Some("1"));
     store.remove_external(added.id).await.expect("removed");
     assert!(matches!(store.remove_external(added.id).await, Err(Error::NotFound { .. })));
 }
 
-async fn responses_chain_oldest_first_and_a_gap_is_named(database: Database) {
-    let store = database.open().await;
+#[tokio::test]
+async fn responses_chain_oldest_first_and_a_gap_is_named() {
+    let dir = folder();
+    let store = open(&dir).await;
     let scope = scope_of(&store, &store.first_key().await.expect("works").expect("first").secret).await;
     for (id, previous) in [("resp_a", None), ("resp_b", Some("resp_a")), ("resp_c", Some("resp_b"))] {
         let new = NewResponse {
@@ -310,4 +328,72 @@ async fn responses_chain_oldest_first_and_a_gap_is_named(database: Database) {
     store.delete_response(&scope, "resp_a").await.expect("deleted");
     let error = store.response_chain(&scope, "resp_c").await.expect_err("gap");
     assert!(error.to_string().contains("resp_a"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_processes_open_and_write_at_once() {
+    let dir = folder();
+    let path = dir.path().to_path_buf();
+    let tasks: Vec<_> = (0..4)
+        .map(|i| {
+            let path = path.clone();
+            tokio::spawn(async move {
+                let store = Store::open(&path).await.expect("opens");
+                let scope = store.operator().default_scope().await.expect("scope");
+                for j in 0..20 {
+                    store.create_key(&scope, &format!("{i}-{j}"), Role::Member).await.expect("created");
+                }
+                store.close().await;
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+    let store = open(&dir).await;
+    let scope = store.operator().default_scope().await.expect("scope");
+    assert_eq!(store.keys(&scope).await.expect("list").len(), 80);
+    assert_eq!(store.operator().tenants().await.expect("list").len(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_named_and_left_alone() {
+    let dir = folder();
+    let path = dir.path().join("rixin.db");
+    let nonsense = vec![b'x'; 8192];
+    std::fs::write(&path, &nonsense).expect("written");
+    let error = Store::open(dir.path()).await.expect_err("damaged");
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    assert!(error.message().zh.contains("已损坏") && error.message().en.contains("rixin.db"));
+    assert_eq!(std::fs::read(&path).expect("readable"), nonsense);
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_refused() {
+    let dir = folder();
+    let store = open(&dir).await;
+    store.close().await;
+    let url = format!("sqlite://{}", dir.path().join("rixin.db").display());
+    let pool = sqlx::SqlitePool::connect(&url).await.expect("raw");
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'later', 1, x'00', 0)",
+    )
+    .execute(&pool)
+    .await
+    .expect("row");
+    pool.close().await;
+    let error = Store::open(dir.path()).await.expect_err("newer");
+    assert!(matches!(error, Error::Newer { found: 9999, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_no_folder_is_named() {
+    let dir = folder();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "x").expect("written");
+    let error = Store::open(&file).await.expect_err("no folder");
+    assert_eq!(error.code(), Code::ReadOnly);
+    let error = Store::open(std::path::Path::new("/proc/rixin")).await.expect_err("can't be made");
+    assert_eq!(error.code(), Code::ReadOnly);
+    assert!(error.message().en.contains("RIXIN_DATA_DIR"), "{error}");
 }
